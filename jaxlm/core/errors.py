@@ -1,0 +1,33 @@
+"""Errors that a user can mend, and their wording.
+
+Every message says which key or file, the value given, what is allowed and what to do. Faults of our own are
+asserts with a sentence, never these classes.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class UserError(Exception):
+    """Something that the user can mend; the command line prints the message alone and leaves with `exit_code`."""
+
+    exit_code = 1
+
+
+class RunError(UserError):
+    """The run or its input failed: a broken file, a loss that is not finite, a run in use."""
+
+
+class ConfigError(UserError):
+    """Wrong usage or configuration, found before a device is touched."""
+
+    exit_code = 2
+
+
+def nearest(name: str, allowed: Iterable[str]) -> str:
+    """` Did you mean 'x'?`, or the allowed names where none is near; begins with a space, ready to append."""
+    names = sorted(allowed)
+    near = get_close_matches(name, names, n=2, cutoff=0.6)
+    if near:
+        return f" Did you mean {' or '.join(repr(n) for n in near)}?"
+    return f" Allowed: {', '.join(names)}." if names else ""

@@ -1,0 +1,26 @@
+"""What the rest of the program may know of a tokenizer."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Vocab:
+    """Ids and marks of a tokenizer. `None`: the tokenizer has no such token."""
+
+    size: int
+    digest: str
+    """Hex SHA-256 of everything that decides how text becomes ids."""
+    pad: int
+    bos: int
+    eos: int
+    unk: int | None = None
+    mask: int | None = None
+    cls: int | None = None
+    sep: int | None = None
+    sentinels: tuple[int, ...] = ()
+    special_V: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
+    """True for ids that stand for no text: never masked, never drawn as noise."""
+    starts_word_V: np.ndarray | None = None
+    """True for ids that begin a word, by the tokenizer's own marks."""

@@ -1,0 +1,40 @@
+"""What an objective is: how a row is prepared, what it is weighed by, what is summed."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+
+from jaxlm.core import Example, Sums, Vocab, Window
+
+Array = Any
+
+
+class Objective:
+    """A way to learn from text. Extend it with a frozen dataclass; its fields are its settings.
+
+    `prepare` runs on the host (in data workers too) and is numpy alone; `weights` and `loss` are traced by jax.
+    """
+
+    num_windows: int = 1
+    """2 for pairs: windows[0] is the example's own; the others come from other documents, drawn by its key."""
+    overlap: int = 0
+    """Tokens that a window shares with the next."""
+    attention: Literal["causal", "bidirectional", "any"] = "any"
+    """What it asks of the model."""
+
+    def raw_length(self, seq_len: int) -> int:
+        """Tokens of one window, to make one row of `seq_len`."""
+        return seq_len
+
+    def prepare(self, windows: tuple[Window, ...], rng: np.random.Generator, vocab: Vocab, seq_len: int) -> Example:
+        """One row from its windows; a pure function of its arguments. Must take windows of padding alone."""
+        raise NotImplementedError(f"{type(self).__name__} must define prepare()")
+
+    def weights(self, batch: Mapping[str, Array]) -> dict[str, Array]:
+        """The denominators, scalars, one a term, from the batch alone: known before any gradient."""
+        return {"tokens": batch["weights"].astype("float32").sum()}
+
+    def loss(self, model: Any, params: Any, batch: Mapping[str, Array], rng: Any) -> Sums:
+        """The numerators of the same terms. `rng` is one key for the step; rows fold their position into it."""
+        raise NotImplementedError(f"{type(self).__name__} must define loss()")

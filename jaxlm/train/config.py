@@ -1,0 +1,33 @@
+"""The `train` and `log` groups."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How long, in which portions, from which seed."""
+
+    steps: int = 1000
+    """Updates of the parameters."""
+    batch_size: int = 16
+    """Rows of one update, over all devices and microbatches."""
+    num_microbatches: int = 1
+    """Parts in which a batch's gradient is computed, to save memory; the update is the same."""
+    seed: int = 0
+    """Decides initial parameters, order of the data and all noise."""
+    eval_every: int | None = None
+    """Steps between evaluations on the held-out text; None: only after the last step."""
+    eval_batches: int | None = None
+    """Batches of one evaluation; None: all of the held-out text."""
+
+
+@dataclass(frozen=True)
+class LogConfig:
+    """What is written down while it runs."""
+
+    every: int = 10
+    """Steps between lines of metrics.jsonl; the last step has one too."""
+    tensorboard: bool = True
+    """Write TensorBoard event files beside metrics.jsonl."""
+    progress: bool = True
+    """Show a progress bar on a terminal, plain lines elsewhere."""
