@@ -22,10 +22,16 @@ class Objective:
     """Tokens that a window shares with the next."""
     attention: Literal["causal", "bidirectional", "any"] = "any"
     """What it asks of the model."""
+    bits_name: str | None = None
+    """Name under which evaluation reports its metric "nll" in bits a byte of the original text; None: not at all."""
 
     def raw_length(self, seq_len: int) -> int:
         """Tokens of one window, to make one row of `seq_len`."""
         return seq_len
+
+    def num_targets(self, num_tokens: int, num_documents: int) -> int:
+        """Tokens of a text (bos and eos of each document among `num_tokens`) that can be targets; for bits a byte."""
+        return num_tokens
 
     def prepare(self, windows: tuple[Window, ...], rng: np.random.Generator, vocab: Vocab, seq_len: int) -> Example:
         """One row from its windows; a pure function of its arguments. Must take windows of padding alone."""

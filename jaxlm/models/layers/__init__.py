@@ -1,0 +1,27 @@
+"""Layers: each a short file, each a frozen value of settings that builds a Linen module."""
+
+from jaxlm.models.layers.attention import Attention
+from jaxlm.models.layers.base import Context, Settings
+from jaxlm.models.layers.block import Block
+from jaxlm.models.layers.embed import Embed
+from jaxlm.models.layers.heads import Pooler, VocabHead
+from jaxlm.models.layers.mlp import MLP
+from jaxlm.models.layers.norm import LayerNorm, RMSNorm
+from jaxlm.models.layers.positions import LearnedPositions, SinusoidalPositions
+from jaxlm.models.layers.stack import Stack
+
+__all__ = [
+    "MLP",
+    "Attention",
+    "Block",
+    "Context",
+    "Embed",
+    "LayerNorm",
+    "LearnedPositions",
+    "Pooler",
+    "RMSNorm",
+    "Settings",
+    "SinusoidalPositions",
+    "Stack",
+    "VocabHead",
+]

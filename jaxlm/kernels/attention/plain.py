@@ -1,0 +1,43 @@
+"""Attention as the paper writes it: all weights at once."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+Pair = tuple[Int[Array, "B L"], Int[Array, "B S"]]
+
+
+def visible(positions: Pair, segments: Pair, causal: bool) -> Bool[Array, "B L S"]:
+    """Which keys a query sees: those of its segment, not after it where causal; padding (segment 0) is seen by none."""
+    (query_segments_BL, key_segments_BS), (query_positions_BL, key_positions_BS) = segments, positions
+    seen_BLS = (query_segments_BL[:, :, None] == key_segments_BS[:, None, :]) & (key_segments_BS[:, None, :] > 0)
+    return seen_BLS & (key_positions_BS[:, None, :] <= query_positions_BL[:, :, None]) if causal else seen_BLS
+
+
+def attend(
+    q_BLHK: Float[Array, "B L H K"],
+    k_BSGK: Float[Array, "B S G K"],
+    v_BSGK: Float[Array, "B S G K"],
+    *,
+    positions: Pair,
+    segments: Pair,
+    causal: bool,
+    drop: Callable[[Array], Array] | None = None,
+) -> Float[Array, "B L H K"]:
+    """Holds B x H x L x S weights; softmax in float32. Queries that see nothing (padding) get a finite value.
+
+    Args:
+      positions, segments: (of queries, of keys).
+      drop: applied to the weights [B, G, H / G, L, S].
+    """
+    B, L, H, K = q_BLHK.shape
+    G = k_BSGK.shape[2]
+    q_BLGRK = q_BLHK.reshape(B, L, G, H // G, K)
+    scores = jnp.einsum("blgrk,bsgk->bgrls", q_BLGRK, k_BSGK, preferred_element_type=jnp.float32) * K**-0.5
+    seen = visible(positions, segments, causal)[:, None, None]
+    weights = jax.nn.softmax(jnp.where(seen, scores, -1e30), axis=-1).astype(q_BLHK.dtype)
+    if drop is not None:
+        weights = drop(weights)
+    return jnp.einsum("bgrls,bsgk->blgrk", weights, v_BSGK).reshape(B, L, H, K)

@@ -1,0 +1,102 @@
+"""Multi-head self-attention with grouped key/value heads (arXiv:1706.03762, section 3.2; arXiv:2305.13245)."""
+
+from dataclasses import dataclass
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxlm.core.sharding import constrain
+from jaxlm.kernels.attention import attend
+from jaxlm.models.layers.base import Context, Settings, dropout, normal, param
+from jaxlm.models.layers.norm import LayerNormModule, Norm, RMSNormModule
+from jaxlm.models.layers.positions import rotate
+
+KeyValue = tuple[Array, Array]
+"""Cached keys and values of one layer, each [B, S, G, K]."""
+
+
+@dataclass(frozen=True)
+class Attention(Settings):
+    """softmax(q k^T / sqrt(K)) v over the tokens of the same segment, those before only where causal."""
+
+    num_heads: int
+    num_kv_heads: int | None = None
+    """Key/value heads, each shared by num_heads / num_kv_heads heads; None: as many as heads."""
+    head_dim: int | None = None
+    """None: embed_dim / num_heads."""
+    causal: bool = True
+    rotary_theta: float | None = None
+    """Base of rotary positions; None: no rotation."""
+    query_key_norm: Norm | None = None
+    """Normalises queries and keys per head, before the rotation (arXiv:2010.04245)."""
+    bias: bool = True
+    dropout: float = 0.0
+    """Of the attention weights."""
+    stddev: float | None = 0.02
+    """Of initial weights; None: 1 / sqrt(fan in)."""
+    output_stddev: float | None = 0.02
+    """Of initial output weights; 0: zeros."""
+
+    def build(self, name: str) -> nn.Module:
+        return AttentionModule(self, name=name)
+
+    def kv_heads(self) -> int:
+        return self.num_kv_heads or self.num_heads
+
+    def head_size(self, embed_dim: int) -> int:
+        return self.head_dim or embed_dim // self.num_heads
+
+
+class AttentionModule(nn.Module):
+    settings: Attention
+
+    @nn.compact
+    def __call__(
+        self, x_BLD: Float[Array, "B L D"], context: Context, cache: KeyValue | None
+    ) -> tuple[Float[Array, "B L D"], KeyValue | None]:
+        s, D = self.settings, x_BLD.shape[-1]
+        H, G, K = s.num_heads, s.kv_heads(), s.head_size(D)
+        q_BLHK = constrain(self.project("query", x_BLD, H, K, "heads"), "batch", "length", "heads", None)
+        k_BLGK = constrain(self.project("key", x_BLD, G, K, "kv_heads"), "batch", "length", "kv_heads", None)
+        v_BLGK = constrain(self.project("value", x_BLD, G, K, "kv_heads"), "batch", "length", "kv_heads", None)
+        q_BLHK, k_BLGK = self.place(q_BLHK, "query_norm", context), self.place(k_BLGK, "key_norm", context)
+        if cache is not None:
+            cache = tuple(_write(old, new, context) for old, new in zip(cache, (k_BLGK, v_BLGK), strict=True))
+            k_BLGK, v_BLGK = (filled.astype(x_BLD.dtype) for filled in cache)
+        mixed_BLHK = attend(
+            q_BLHK,
+            k_BLGK,
+            v_BLGK,
+            positions=(context.positions_BL, context.key_positions_BS),
+            segments=(context.segments_BL, context.key_segments_BS),
+            causal=s.causal,
+            drop=(lambda p: dropout(p, s.dropout, context.noise_B, "attention weights")) if s.dropout else None,
+            kernel=context.kernel,
+        )
+        out_HKD = param(self, "out", normal(s.output_stddev, H * K), (H, K, D), ("heads", "head_dim", "embed"))
+        y_BLD = jnp.einsum("blhk,hkd->bld", mixed_BLHK, out_HKD.astype(x_BLD.dtype))
+        if s.bias:
+            y_BLD = y_BLD + param(self, "out_bias", nn.initializers.zeros, (D,), ("embed",)).astype(x_BLD.dtype)
+        return y_BLD, cache
+
+    def project(self, name: str, x_BLD: Float[Array, "B L D"], heads: int, K: int, axis: str) -> Float[Array, "B L H K"]:
+        D = x_BLD.shape[-1]
+        kernel = param(self, name, normal(self.settings.stddev, D), (D, heads, K), ("embed", axis, "head_dim"))
+        y = jnp.einsum("bld,dhk->blhk", x_BLD, kernel.astype(x_BLD.dtype))
+        if self.settings.bias:
+            y = y + param(self, f"{name}_bias", nn.initializers.zeros, (heads, K), (axis, "head_dim")).astype(x_BLD.dtype)
+        return y
+
+    def place(self, x: Float[Array, "B L H K"], norm_name: str, context: Context) -> Float[Array, "B L H K"]:
+        s = self.settings
+        if s.query_key_norm is not None:
+            norm = s.query_key_norm.build(norm_name)
+            assert isinstance(norm, LayerNormModule | RMSNormModule), "query/key norms are over one head's size"
+            x = norm.clone(axis="head_dim")(x)
+        return x if s.rotary_theta is None else rotate(x, context.positions_BL, s.rotary_theta)
+
+
+def _write(old_BSGK: Array, new_BLGK: Array, context: Context) -> Array:
+    return jax.lax.dynamic_update_slice_in_dim(old_BSGK, new_BLGK.astype(old_BSGK.dtype), context.cache_index, axis=1)

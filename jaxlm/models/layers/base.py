@@ -1,0 +1,67 @@
+"""What all layers share: settings that build a module, parameters with named axes, the context of a call."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Int
+
+from jaxlm.core.noise import purpose_id
+
+
+class Settings:
+    """A layer as a value. Extend it with a frozen dataclass whose `build` makes the Linen module that computes it."""
+
+    def build(self, name: str) -> Any:
+        """The module, to be called within a parent's `nn.compact`."""
+        raise NotImplementedError(f"{type(self).__name__} must define build()")
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Context:
+    """What every layer of one call may know beside its input."""
+
+    positions_BL: Int[Array, "B L"]
+    segments_BL: Int[Array, "B L"]
+    key_positions_BS: Int[Array, "B S"]
+    key_segments_BS: Int[Array, "B S"]
+    """Of the keys: equal to the queries' unless there is a cache."""
+    cache_index: Int[Array, ""] | None
+    """Where in the cache this call's keys are written; None: no cache."""
+    noise_B: Any
+    """One key a row; None: no dropout."""
+    kernel: str = field(metadata={"static": True})
+
+    def fold(self, number: Int[Array, ""] | int) -> "Context":
+        """The same with noise of its own, for the layer of this number."""
+        if self.noise_B is None:
+            return self
+        return replace(self, noise_B=jax.vmap(lambda key: jax.random.fold_in(key, number))(self.noise_B))
+
+
+def normal(stddev: float | None, fan_in: int) -> nn.initializers.Initializer:
+    """Normal with this deviation; None: 1 / sqrt(fan_in); 0: zeros."""
+    if stddev == 0:
+        return nn.initializers.zeros
+    return nn.initializers.normal(fan_in**-0.5 if stddev is None else stddev)
+
+
+def param(module: nn.Module, name: str, init: Any, shape: tuple[int, ...], axes: tuple[str, ...]) -> Array:
+    """A float32 parameter of `module` whose dims bear logical axis names."""
+    assert len(shape) == len(axes), f"parameter {name!r}: {len(axes)} axis names for shape {shape}"
+    return module.param(name, nn.with_logical_partitioning(init, axes), shape, jnp.float32)
+
+
+def dropout(x: Array, rate: float, noise_B: Any, place: str) -> Array:
+    """Zeroes each element with probability `rate` and scales the rest by 1 / (1 - rate) (arXiv:1207.0580).
+
+    Each row [B, ...] draws from its own key, so noise does not depend on microbatches, padding rows or devices.
+    """
+    if noise_B is None or rate == 0:
+        return x
+    number = purpose_id(place)
+    keep = jax.vmap(lambda key: jax.random.bernoulli(jax.random.fold_in(key, number), 1 - rate, x.shape[1:]))(noise_B)
+    return jnp.where(keep, x / (1 - rate), jnp.zeros((), x.dtype))

@@ -1,0 +1,49 @@
+"""One layer of a transformer: attention, then feed-forward, each with its norm and residual."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import flax.linen as nn
+from jaxtyping import Array, Float
+
+from jaxlm.core.sharding import constrain
+from jaxlm.models.layers.attention import Attention, KeyValue
+from jaxlm.models.layers.base import Context, Settings, dropout
+from jaxlm.models.layers.mlp import MLP
+from jaxlm.models.layers.norm import LayerNorm, Norm
+
+
+@dataclass(frozen=True)
+class Block(Settings):
+    """pre: x + f(norm(x)) (GPT-2); post: norm(x + f(x)) (the 2017 transformer, BERT)."""
+
+    attention: Attention
+    mlp: MLP
+    norm: Norm = LayerNorm()  # noqa: RUF009  (frozen)
+    norm_place: Literal["pre", "post"] = "pre"
+    dropout: float = 0.0
+    """Of what attention and feed-forward add to the residual."""
+
+    def build(self, name: str) -> nn.Module:
+        return BlockModule(self, name=name)
+
+
+class BlockModule(nn.Module):
+    settings: Block
+
+    @nn.compact
+    def __call__(
+        self, x_BLD: Float[Array, "B L D"], context: Context, cache: KeyValue | None
+    ) -> tuple[Float[Array, "B L D"], KeyValue | None]:
+        s = self.settings
+        norms = s.norm.build("attention_norm"), s.norm.build("mlp_norm")
+        x_BLD = constrain(x_BLD, "batch", "length", "features")
+        pre = s.norm_place == "pre"
+        y_BLD, cache = s.attention.build("attention")(norms[0](x_BLD) if pre else x_BLD, context, cache)
+        x_BLD = x_BLD + dropout(y_BLD, s.dropout, context.noise_B, "attention")
+        x_BLD = x_BLD if pre else norms[0](x_BLD)
+        x_BLD = constrain(x_BLD, "batch", "length", "features")
+        y_BLD = s.mlp.build("mlp")(norms[1](x_BLD) if pre else x_BLD, context)
+        x_BLD = x_BLD + dropout(y_BLD, s.dropout, context.noise_B, "mlp")
+        x_BLD = x_BLD if pre else norms[1](x_BLD)
+        return constrain(x_BLD, "batch", "length", "features"), cache

@@ -1,0 +1,74 @@
+"""What a model says at its end."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxlm.core.readout import Readout
+from jaxlm.models.layers.base import Settings, normal, param
+from jaxlm.models.layers.mlp import ACTIVATIONS
+from jaxlm.models.layers.norm import Norm
+
+
+@dataclass(frozen=True)
+class VocabHead(Settings):
+    """Scores of each word of the vocabulary. With `transform` it is BERT's masked-word head: dense, activation, norm first."""
+
+    tied: bool = True
+    """Score with the input's table; else with one of its own."""
+    bias: bool = False
+    transform: bool = False
+    activation: Literal["gelu", "gelu_exact", "relu", "relu_squared", "silu"] = "gelu_exact"
+    """Of the transform."""
+    norm: Norm | None = None
+    """Of the transform."""
+    soft_cap: float | None = None
+    """c: logits become c * tanh(logits / c)."""
+    stddev: float | None = 0.02
+    """Of initial weights; 0: zeros."""
+
+    def build(self, name: str) -> nn.Module:
+        return VocabHeadModule(self, name=name)
+
+
+@dataclass(frozen=True)
+class Pooler(Settings):
+    """tanh(dense(first token)), BERT's summary of a text: [B, D]."""
+
+    stddev: float | None = 0.02
+
+    def build(self, name: str) -> nn.Module:
+        return PoolerModule(self, name=name)
+
+
+class VocabHeadModule(nn.Module):
+    settings: VocabHead
+
+    @nn.compact
+    def __call__(self, x_BLD: Float[Array, "B L D"], table_VD: Float[Array, "V D"], vocab_size: int) -> Readout:
+        s, D = self.settings, x_BLD.shape[-1]
+        if s.transform:
+            x_BLD = ACTIVATIONS[s.activation](_dense(self, x_BLD, s.stddev))
+        if s.norm is not None:
+            x_BLD = s.norm.build("norm")(x_BLD)
+        if not s.tied:
+            table_VD = param(self, "table", normal(s.stddev, D), table_VD.shape, ("vocab", "embed"))
+        bias_V = param(self, "bias", nn.initializers.zeros, table_VD.shape[:1], ("vocab",)) if s.bias else None
+        return Readout(x_BLD, table_VD, bias_V, vocab_size, s.soft_cap)
+
+
+class PoolerModule(nn.Module):
+    settings: Pooler
+
+    @nn.compact
+    def __call__(self, x_BLD: Float[Array, "B L D"], table_VD: Float[Array, "V D"], vocab_size: int) -> Float[Array, "B D"]:
+        return jnp.tanh(_dense(self, x_BLD[:, 0], self.settings.stddev))
+
+
+def _dense(module: nn.Module, x: Float[Array, "... D"], stddev: float | None) -> Float[Array, "... D"]:
+    D = x.shape[-1]
+    kernel_DD = param(module, "kernel", normal(stddev, D), (D, D), ("embed", "features"))
+    return x @ kernel_DD.astype(x.dtype) + param(module, "kernel_bias", nn.initializers.zeros, (D,), ("features",)).astype(x.dtype)

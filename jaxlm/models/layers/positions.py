@@ -1,0 +1,64 @@
+"""Ways to tell a model where a token stands."""
+
+from dataclasses import dataclass
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from jaxlm.models.layers.base import Settings, normal, param
+
+
+@dataclass(frozen=True)
+class LearnedPositions(Settings):
+    """A table of `length` vectors, added to the embedding (GPT-2, BERT)."""
+
+    length: int
+    """The most positions that the model can tell apart."""
+    stddev: float = 0.02
+
+    def build(self, name: str) -> nn.Module:
+        return LearnedPositionsModule(self, name=name)
+
+
+@dataclass(frozen=True)
+class SinusoidalPositions(Settings):
+    """sin and cos of position / 10000^(2i/D) (arXiv:1706.03762, section 3.5); all sines first, then all cosines,
+    where the paper has them in turn: the same up to a permutation of dims."""
+
+    def build(self, name: str) -> nn.Module:
+        return SinusoidalPositionsModule(self, name=name)
+
+
+class LearnedPositionsModule(nn.Module):
+    settings: LearnedPositions
+
+    @nn.compact
+    def __call__(self, positions_BL: Int[Array, "B L"], embed_dim: int) -> Float[Array, "B L D"]:
+        shape = (self.settings.length, embed_dim)
+        table_PD = param(self, "table", normal(self.settings.stddev, embed_dim), shape, ("positions", "embed"))
+        return table_PD[positions_BL]
+
+
+class SinusoidalPositionsModule(nn.Module):
+    settings: SinusoidalPositions
+
+    def __call__(self, positions_BL: Int[Array, "B L"], embed_dim: int) -> Float[Array, "B L D"]:
+        angles = _angles(positions_BL, embed_dim, 10_000.0)
+        return jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], axis=-1)
+
+
+def _angles(positions_BL: Int[Array, "B L"], dim: int, theta: float) -> Float[Array, "B L half"]:
+    frequencies = theta ** (-jnp.arange(0, dim, 2, dtype=jnp.float32) / dim)
+    return positions_BL[..., None].astype(jnp.float32) * frequencies
+
+
+def rotate(x_BLHK: Float[Array, "B L H K"], positions_BL: Int[Array, "B L"], theta: float) -> Float[Array, "B L H K"]:
+    """Rotary positions (arXiv:2104.09864): turns the pairs (i, i + K/2) by position / theta^(2i/K), in float32.
+
+    Pairs are halves apart, as in Llama's released weights under Hugging Face, where the paper pairs neighbours.
+    """
+    angles = _angles(positions_BL, x_BLHK.shape[-1], theta)[:, :, None, :]
+    sin, cos = jnp.sin(angles), jnp.cos(angles)
+    first, second = jnp.split(x_BLHK.astype(jnp.float32), 2, axis=-1)
+    return jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1).astype(x_BLHK.dtype)

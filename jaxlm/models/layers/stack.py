@@ -1,0 +1,70 @@
+"""A pattern of blocks, repeated: one tree of stacked parameters, whether the repeats are scanned or unrolled."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxlm.models.layers.base import Context, Settings
+from jaxlm.models.layers.block import Block
+
+REMAT = {
+    "none": None,
+    "full": "nothing_saveable",
+    "dots": "dots_with_no_batch_dims_saveable",
+    "all_dots": "dots_saveable",
+}
+"""What the backward pass keeps instead of computing it again: everything; nothing but each block's input; the products
+with parameters; all products. Values are names of `jax.checkpoint_policies`."""
+
+
+@dataclass(frozen=True)
+class Stack(Settings):
+    """`repeats` times the blocks of `pattern` in turn: one for GPT-2, dense + banded for GPT-3, local + global for Gemma."""
+
+    pattern: tuple[Block, ...]
+    repeats: int
+
+    def build(self, name: str, *, remat: str = "none", unroll: bool = False) -> nn.Module:
+        repeat: Any = Repeat
+        if REMAT[remat] is not None:
+            repeat = nn.remat(Repeat, prevent_cse=False, policy=getattr(jax.checkpoint_policies, REMAT[remat]))
+        scanned = nn.scan(
+            repeat,
+            variable_axes={"params": 0},
+            split_rngs={"params": True},
+            in_axes=(0, 0, nn.broadcast),
+            out_axes=0,
+            length=self.repeats,
+            unroll=self.repeats if unroll else 1,
+            metadata_params={nn.PARTITION_NAME: "layers"},
+        )
+        return scanned(self.pattern, name=name)
+
+    def num_layers(self) -> int:
+        return len(self.pattern) * self.repeats
+
+
+class Repeat(nn.Module):
+    """One repeat of the pattern; carries x."""
+
+    pattern: tuple[Block, ...]
+
+    @nn.compact
+    def __call__(self, x_BLD: Float[Array, "B L D"], number: Array, caches: Any, context: Context) -> tuple[Array, Any]:
+        """caches: a tuple over the pattern of one layer's cache, or None."""
+        filled = []
+        for place, block in enumerate(self.pattern):
+            cache = None if caches is None else caches[place]
+            layer = block.build(f"block_{place}")
+            x_BLD, cache = layer(x_BLD, context.fold(number + place), cache)
+            filled.append(cache)
+        return x_BLD, None if caches is None else tuple(filled)
+
+
+def layer_numbers(first: int, stack: Stack) -> Array:
+    """The number of each repeat's first layer, so that no two layers of a model fold the same one into their noise."""
+    return first + len(stack.pattern) * jnp.arange(stack.repeats)

@@ -1,0 +1,91 @@
+"""Masked language modelling: sum over masked j of -log P(w_j | context) (BERT, arXiv:1810.04805, section 3.1)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from jaxlm.core import ConfigError, Example, Inputs, Sums, Vocab, Window
+from jaxlm.kernels.cross_entropy import token_nll
+from jaxlm.objectives.base import Array, Objective
+
+
+@dataclass(frozen=True)
+class MaskedLM(Objective):
+    """Hide some tokens, predict them from both sides.
+
+    Of a row's n maskable tokens max(1, round(mask_rate * n)) are chosen, as BERT does, never padding or special
+    tokens. Of the chosen, `replace_with_mask` become [MASK], `replace_with_random` a random ordinary token, the rest
+    stay as they are. Masks are drawn anew each time a row is seen (RoBERTa's dynamic masking).
+    """
+
+    mask_rate: float = 0.15
+    """Share of the maskable tokens that are predicted."""
+    replace_with_mask: float = 0.8
+    """Share of the chosen that become [MASK]."""
+    replace_with_random: float = 0.1
+    """Share of the chosen that become a random ordinary token."""
+
+    attention = "bidirectional"
+    bits_name = "bits_per_masked_byte"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.mask_rate < 1:
+            raise ConfigError(f"objective.mask_rate={self.mask_rate} is not between 0 and 1; BERT has 0.15")
+        shares = self.replace_with_mask, self.replace_with_random
+        if min(shares) < 0 or sum(shares) > 1:
+            raise ConfigError(
+                f"objective.replace_with_mask={shares[0]} and replace_with_random={shares[1]} must be at least 0 and add up to "
+                "at most 1; BERT has 0.8 and 0.1"
+            )
+
+    def num_targets(self, num_tokens: int, num_documents: int) -> int:
+        return num_tokens - 2 * num_documents  # all but bos and eos
+
+    def max_masked(self, seq_len: int) -> int:
+        """M, the most tokens that a row of this length has chosen."""
+        return max(1, round(self.mask_rate * seq_len))
+
+    def prepare(self, windows: tuple[Window, ...], rng: np.random.Generator, vocab: Vocab, seq_len: int) -> Example:
+        """Adds `masked_index` [M]: the chosen positions, ascending, then -1."""
+        if vocab.mask is None:
+            raise ConfigError("objective MaskedLM needs a [MASK] token and the tokenizer has none; use one that has")
+        ids_L, segments_L, positions_L, *_ = windows[0]
+        tokens_L = ids_L.copy()
+        weights_L = np.zeros(seq_len, np.float32)
+        masked_index_M = np.full(self.max_masked(seq_len), -1, np.int32)
+        maskable = np.flatnonzero((segments_L > 0) & ~vocab.special_V[ids_L])
+        if maskable.size:
+            count = max(1, round(self.mask_rate * maskable.size))
+            chosen = np.sort(rng.permutation(maskable)[:count])
+            masked_index_M[:count] = chosen
+            weights_L[chosen] = 1
+            kind = rng.random(count)
+            ordinary = np.flatnonzero(~vocab.special_V)
+            noise = ordinary[rng.integers(ordinary.size, size=count)]
+            to_mask = kind < self.replace_with_mask
+            to_random = ~to_mask & (kind < self.replace_with_mask + self.replace_with_random)
+            tokens_L[chosen] = np.where(to_mask, vocab.mask, np.where(to_random, noise, ids_L[chosen]))
+        return {
+            "tokens": tokens_L,
+            "positions": positions_L,
+            "segments": segments_L,
+            "targets": ids_L,
+            "weights": weights_L,
+            "masked_index": masked_index_M,
+        }
+
+    def loss(self, model: Any, params: Any, batch: Mapping[str, Array], rng: Any) -> Sums:
+        out = model(params, Inputs.of(batch), rng=rng)
+        index_BM = jnp.maximum(batch["masked_index"], 0)  # only these positions meet the vocabulary
+        targets_BM, weights_BM = (jnp.take_along_axis(batch[name], index_BM, axis=1) for name in ("targets", "weights"))
+        weights_BM = jnp.where(batch["masked_index"] >= 0, weights_BM, 0)
+        nll_BM = token_nll(out.heads["lm"].at(index_BM), targets_BM)
+        hit_BM = out.heads["lm"].at(index_BM).logits().argmax(-1) == targets_BM
+        return Sums.of(
+            out,
+            tokens=(nll_BM, weights_BM),
+            metrics={"nll": (nll_BM, weights_BM), "accuracy": (hit_BM, weights_BM)},
+        )
