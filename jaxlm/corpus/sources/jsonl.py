@@ -1,0 +1,77 @@
+"""Files with one JSON object a line."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jaxlm.core import Document, RunError, Source
+from jaxlm.core.errors import nearest
+from jaxlm.corpus.files import BROKEN, FoundFile, files_fingerprint, find_files, open_file, stem, unreadable
+
+SUFFIXES = (".jsonl", ".ndjson")
+
+
+@dataclass(frozen=True)
+class JsonLines(Source):
+    """Lines of JSON, one document each. Blank lines are passed over."""
+
+    path: Path | tuple[Path, ...]
+    """A file, a folder (all .jsonl, .ndjson within) or a glob, or several; plain, .gz or .bz2."""
+    field: str = "text"
+    """Key of the text."""
+    fields: tuple[str, ...] = ()
+    """Keys of several named streams (parallel text), in place of `field`."""
+    id_field: str | None = None
+    """Key of the document's id; None: the file's path below the folder and the line number."""
+    label: str = ""
+    """Name of the source; empty: the path's own name."""
+
+    @property
+    def name(self) -> str:
+        return self.label or stem(self.path)
+
+    def documents(self) -> Iterator[Document]:
+        """All lines, files in the order of their paths below the folder.
+
+        Raises:
+          ConfigError: the path is missing or matches nothing.
+          RunError: while iterating, a file is damaged or a line is no object with these fields.
+        """
+        files = find_files(self.path, SUFFIXES)
+        return (document for file in files for document in self._read(file))
+
+    def fingerprint(self) -> str:
+        return files_fingerprint(find_files(self.path, SUFFIXES), "jsonl", self.field, self.fields, self.id_field)
+
+    def _read(self, file: FoundFile) -> Iterator[Document]:
+        try:
+            with open_file(file.path) as lines:
+                for number, line in enumerate(lines, 1):
+                    if line.strip():
+                        yield self._document(file, number, line)
+        except BROKEN as error:
+            raise unreadable(file.path, error) from error
+
+    def _document(self, file: FoundFile, number: int, line: bytes) -> Document:
+        where = f"{file.path}, line {number}"
+        try:
+            record = json.loads(line)
+        except ValueError as error:  # broken JSON or broken UTF-8
+            raise RunError(f"{where}: no JSON ({error}). Each line must be one object, such as {{"text": "..."}}.") from error
+        if not isinstance(record, dict):
+            raise RunError(f"{where}: a JSON {type(record).__name__} where an object with the key {self.field!r} is wanted.")
+        streams = {name: _value(record, name, where, str) for name in self.fields}
+        if not streams:
+            streams = {"text": _value(record, self.field, where, str)}
+        id = f"{file.id}:{number}" if self.id_field is None else str(_value(record, self.id_field, where, str | int))
+        return Document(id, streams, self.name)
+
+
+def _value(record: dict[str, Any], key: str, where: str, kind: Any) -> Any:
+    if key not in record:
+        raise RunError(f"{where}: the field {key!r} is missing.{nearest(key, record)}")
+    if not isinstance(record[key], kind):
+        raise RunError(f"{where}: the field {key!r} holds a {type(record[key]).__name__}, wanted is a string.")
+    return record[key]
