@@ -6,15 +6,15 @@ import gzip
 import lzma
 import os
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from jaxlm.core import ConfigError, RunError
 
-COMPRESSED = {".gz": gzip.open, ".bz2": bz2.open}
+COMPRESSED: dict[str, Callable[[Path, str], Any]] = {".gz": gzip.open, ".bz2": bz2.open}
 BROKEN = (OSError, EOFError, zlib.error, lzma.LZMAError)
 """What reading a damaged or unreadable file raises."""
 

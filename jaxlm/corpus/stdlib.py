@@ -50,7 +50,7 @@ def library_files(root: Path | None = None) -> tuple[FoundFile, ...]:
         files += [Path(parent, name) for name in names if name.endswith(".py") and not name.startswith("_sysconfigdata")]
     if not files:
         raise RunError(
-            f"{folder} holds no .py files: this Python comes without its documentation. Use a full CPython, or --text with your own text."
+            f"{folder} holds no .py files: this Python comes without its documentation. Use a full CPython, or your own text."
         )
     found = [FoundFile(path, path.relative_to(folder).as_posix()) for path in files]
     return tuple(sorted(found, key=lambda file: file.id))

@@ -59,7 +59,7 @@ class JsonLines(Source):
         try:
             record = json.loads(line)
         except ValueError as error:  # broken JSON or broken UTF-8
-            raise RunError(f"{where}: no JSON ({error}). Each line must be one object, such as {{"text": "..."}}.") from error
+            raise RunError(f"{where}: no JSON ({error}). Each line must be one object with the key {self.field!r}.") from error
         if not isinstance(record, dict):
             raise RunError(f"{where}: a JSON {type(record).__name__} where an object with the key {self.field!r} is wanted.")
         streams = {name: _value(record, name, where, str) for name in self.fields}

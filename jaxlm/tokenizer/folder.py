@@ -1,0 +1,77 @@
+"""Tokenizers on disk: a folder with a description, and beside it the files of the tokenizer's own library."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from jaxlm.core import RunError
+from jaxlm.core.errors import nearest
+from jaxlm.core.lookup import load
+from jaxlm.tokenizer.base import Tokenizer
+
+DESCRIPTION = "jaxlm_tokenizer.json"
+FORMAT = 1
+
+KINDS = {
+    "bytes": "jaxlm.tokenizer.byte_level:ByteTokenizer",
+    "characters": "jaxlm.tokenizer.characters:CharacterTokenizer",
+    "sentencepiece": "jaxlm.tokenizer.sentencepiece:SentencePieceTokenizer",
+    "tokenizers": "jaxlm.tokenizer.hugging_face:HuggingFaceTokenizer",
+}
+"""What a description's `kind` names: a class with `load(folder, **fields)`."""
+
+
+def write_description(folder: Path, kind: str, digest: str, **fields: Any) -> None:
+    """Writes the description, whole or not at all; call it after the other files, so that it vouches for them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    description = {"format": FORMAT, "kind": kind, "digest": digest, "fields": fields}
+    partial = folder / (DESCRIPTION + ".partial")
+    partial.write_text(json.dumps(description, indent=1) + "\n", "ascii")
+    os.replace(partial, folder / DESCRIPTION)
+
+
+def load_tokenizer(folder: Path | str) -> Tokenizer:
+    """The tokenizer that was saved in this folder.
+
+    Raises:
+      RunError: a file is missing or broken, or its content is not what was saved.
+    """
+    folder = Path(folder)
+    path = folder / DESCRIPTION
+    description = _description(path)
+    kind, digest = description["kind"], description["digest"]
+    if kind not in KINDS:
+        raise RunError(f"{path}: the kind of tokenizer {kind!r} is unknown.{nearest(kind, KINDS)}")
+    tokenizer: Tokenizer = load(KINDS[kind]).load(folder, **description["fields"])
+    if tokenizer.vocab.digest != digest:
+        raise RunError(
+            f"{folder}: the tokenizer is not the one that was saved (digest {tokenizer.vocab.digest[:12]}, {path.name} says "
+            f"{digest[:12]}). Restore the files of this folder together."
+        )
+    return tokenizer
+
+
+def read_part(path: Path) -> bytes:
+    """A file beside the description.
+
+    Raises:
+      RunError: it is missing or cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise RunError(f"{path} cannot be read ({error.strerror}). Restore it; the tokenizer is nothing without it.") from error
+
+
+def _description(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        raise RunError(f"{path} does not exist: this folder holds no tokenizer. Name the tokenizer/ folder of a run.")
+    try:
+        description = json.loads(read_part(path))
+        found = description["format"]
+        if found == FORMAT and {"kind", "digest", "fields"} <= description.keys():
+            return description
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{path} is broken ({error!r}). Restore it from the run that made it.") from error
+    raise RunError(f"{path} has format {found}, this jaxlm reads {FORMAT}. Use the jaxlm that wrote it.")
