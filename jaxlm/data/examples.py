@@ -1,0 +1,138 @@
+"""The rows of a run, prepared: row p is a pure function of the integer p."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from jaxlm.core import Example, RunError, Vocab, Window
+from jaxlm.core.noise import LazyGenerator, host_generator
+from jaxlm.data.mixture import Mixture
+from jaxlm.data.shuffle import permute
+from jaxlm.data.windows import WindowReader
+
+ALL_SOURCES = -1
+PAIR_TRIES = 100
+PADDING = -1
+
+
+class Preparer(Protocol):
+    """What is asked of an objective here."""
+
+    num_windows: int
+    overlap: int
+
+    def raw_length(self, seq_len: int) -> int: ...
+
+    def prepare(self, windows: tuple[Window, ...], rng: Any, vocab: Vocab, seq_len: int) -> Example: ...
+
+
+class Examples:
+    """All rows: shuffled, repeated and mixed by weights; or, with `shuffle=False`, in order.
+
+    Args:
+      readers: one a source, in the order of `weights`.
+      objective: prepares rows; its `raw_length(seq_len)` is the readers'.
+      seed: decides the order and the noise of each row.
+      weights: share of the rows that each source gives; (): each by its size, every row once an epoch.
+
+    Raises:
+      ConfigError: weights do not fit the sources.
+      RunError: there is no row.
+    """
+
+    def __init__(
+        self,
+        readers: Sequence[WindowReader],
+        objective: Preparer,
+        vocab: Vocab,
+        *,
+        seq_len: int,
+        seed: int,
+        weights: Sequence[float] = (),
+        shuffle: bool = True,
+    ):
+        self.readers = tuple(readers)
+        self.objective, self.vocab = objective, vocab
+        self.seq_len, self.seed, self.shuffle = seq_len, seed, shuffle
+        self.mixture = Mixture([len(reader) for reader in readers], weights)
+        self.num_rows = int(self.mixture.sizes.sum())
+        """Rows of one epoch: each row of each source once."""
+        if not self.num_rows:
+            raise RunError("the sources hold no text to make a row of; check data.sources and data.split")
+
+    def locate(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(source, index, epoch) of each position (at least 0): window `index` of that source, seen for the
+        `epoch`-th time before."""
+        positions = np.asarray(positions, np.int64)
+        if self.shuffle and not self.mixture.weighted:  # one shuffle over all sources
+            epoch, place = np.divmod(positions, self.num_rows)
+            positions = epoch * self.num_rows + self._shuffled(place, self.num_rows, ALL_SOURCES, epoch)
+        source, k = self.mixture.locate(positions)
+        epoch, index = np.divmod(k, self.mixture.sizes[source])
+        if self.shuffle and self.mixture.weighted:
+            for s in np.unique(source).tolist():
+                chosen = source == s
+                index[chosen] = self._shuffled(index[chosen], int(self.mixture.sizes[s]), s, epoch[chosen])
+        return source, index, epoch
+
+    def _shuffled(self, index: np.ndarray, n: int, source: int, epoch: np.ndarray) -> np.ndarray:
+        """Each index in the order of its own epoch."""
+        out = np.empty_like(index)
+        for e in np.unique(epoch).tolist():
+            chosen = epoch == e
+            out[chosen] = permute(index[chosen], n, self.seed, source, e)
+        return out
+
+    def row(self, position: int) -> Example:
+        """The row at a position, with `row`, its position modulo 2**31 (int32); -1 is a padding row."""
+        return {name: values[0] for name, values in self.batch(np.array([position])).items()}
+
+    def batch(self, positions: np.ndarray) -> Example:
+        """Rows stacked, C-contiguous, with `row` (int32 [B]); -1 stands for a padding row."""
+        positions = np.asarray(positions, np.int64)
+        real = positions != PADDING
+        places = iter(zip(*(a.tolist() for a in self.locate(positions[real])), strict=True))
+        rows = [self._prepare(p, next(places) if p != PADDING else None) for p in positions.tolist()]
+        stacked = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+        stacked["row"] = np.where(real, positions % 2**31, PADDING).astype(np.int32)
+        return stacked
+
+    def windows(self, position: int) -> tuple[Window, ...]:
+        """What the objective is given for the row at a position."""
+        return self._windows(position, *(int(a[0]) for a in self.locate(np.array([position]))))
+
+    def _prepare(self, position: int, place: tuple[int, int, int] | None) -> Example:
+        rng: Any = LazyGenerator(self.seed, "prepare", position)
+        if place is None:
+            empty = Window.empty(self.objective.raw_length(self.seq_len))
+            others = dict.fromkeys(self.readers[0].part.streams[1:], empty)
+            windows: tuple[Window, ...] = (empty._replace(others=others),) * self.objective.num_windows
+        else:
+            windows = self._windows(position, *place)
+        return self.objective.prepare(windows, rng, self.vocab, self.seq_len)
+
+    def _windows(self, position: int, source: int, index: int, epoch: int) -> tuple[Window, ...]:
+        reader = self.readers[source]
+        chosen = [index]
+        if self.objective.num_windows > 1:
+            chosen += self._partners(reader, index, position)
+        return tuple(reader.window(i) for i in chosen)
+
+    def _partners(self, reader: WindowReader, index: int, position: int) -> list[int]:
+        """Windows of other documents of the same source, drawn by the row's key."""
+        rng = host_generator(self.seed, "partners", position)
+        taken = reader.document_numbers(index)
+        partners: list[int] = []
+        for i in rng.integers(len(reader), size=PAIR_TRIES).tolist():
+            if len(partners) == self.objective.num_windows - 1:
+                break
+            if taken.isdisjoint(documents := reader.document_numbers(i)):
+                taken |= documents
+                partners.append(i)
+        if len(partners) < self.objective.num_windows - 1:
+            raise RunError(
+                f"source {reader.part.source!r}: no window of another document was found for the window of document "
+                f"{reader.documents(index)[0].id!r}; {type(self.objective).__name__} needs text of several documents"
+            )
+        return partners

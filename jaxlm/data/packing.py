@@ -1,0 +1,200 @@
+"""Packing as an index map: which stretches of a part's stream make row i. No token is read or moved.
+
+    windows     row i is [i * stride, i * stride + width) of the stream; computed on the fly
+    documents   one document a row; longer ones are cut into rows that share `overlap` tokens
+    best_fit    documents cut likewise, then put together where they fit: best-fit decreasing
+
+`stride` is `width - overlap`. Best fit: each piece, longest first, goes into the fullest row that still has room for
+it (arXiv:2404.10830 packs documents so).
+"""
+
+import os
+import tempfile
+from bisect import bisect_left, insort
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+
+from jaxlm.data.blocks import sync_folder
+from jaxlm.data.store import Part
+
+MAP_FORMAT = 1
+
+
+class Packing(Protocol):
+    """An index map; it travels to data workers by the name of its file."""
+
+    def __len__(self) -> int:
+        """Rows."""
+        ...
+
+    def pieces(self, i: int) -> list[tuple[int, int]]:
+        """Row i as stretches [start, stop) of the stream, together at most `width` tokens."""
+        ...
+
+    @property
+    def waste(self) -> float:
+        """Share of all rows' places that stays empty."""
+        ...
+
+
+def pack(part: Part, kind: Literal["windows", "best_fit", "documents"], width: int, overlap: int) -> Packing:
+    """The index map of a part for rows of `width` tokens; stored beside the store where it took work."""
+    assert 0 <= overlap < width, f"rows of {width} tokens cannot share {overlap} with the next"
+    return Windows(part.num_tokens, width, overlap) if kind == "windows" else StoredMap(part, kind, width, overlap)
+
+
+@dataclass(frozen=True)
+class Windows:
+    """The stream cut into equal windows; none without a token that is new."""
+
+    num_tokens: int
+    width: int
+    overlap: int
+
+    def __len__(self) -> int:
+        if not self.num_tokens:
+            return 0
+        return max(1, -(-(self.num_tokens - self.overlap) // (self.width - self.overlap)))
+
+    def pieces(self, i: int) -> list[tuple[int, int]]:
+        start = i * (self.width - self.overlap)
+        return [(start, min(start + self.width, self.num_tokens))]
+
+    @property
+    def waste(self) -> float:
+        rows = len(self)
+        used = self.num_tokens + max(0, rows - 1) * self.overlap
+        return 1 - used / (rows * self.width) if rows else 0.0
+
+
+@dataclass(frozen=True)
+class StoredMap:
+    """An index map that was computed once, from the documents' lengths, and is mapped from its file."""
+
+    part: Part
+    kind: Literal["best_fit", "documents"]
+    width: int
+    overlap: int
+
+    def __len__(self) -> int:
+        return len(self._row_ends)
+
+    def pieces(self, i: int) -> list[tuple[int, int]]:
+        first = self._row_ends[i - 1] if i else 0
+        return [(int(start), int(stop)) for start, stop in self._pieces[first : self._row_ends[i]]]
+
+    @property
+    def waste(self) -> float:
+        used = int((self._pieces[:, 1] - self._pieces[:, 0]).sum())
+        return 1 - used / (len(self) * self.width) if len(self) else 0.0
+
+    @property
+    def path(self) -> Path:
+        """Where the map is kept."""
+        return self.part.folder / f"{self.kind}-{self.width}-{self.overlap}.{MAP_FORMAT}.npy"
+
+    @cached_property
+    def _array(self) -> np.ndarray:
+        """int64: number of rows, the end of each row among the pieces, then start and stop of each piece."""
+        try:
+            return np.asarray(np.load(self.path, mmap_mode="r"))
+        except (OSError, ValueError):  # not there yet, or not whole
+            pass
+        pieces, row_ends = self._compute()
+        array = np.concatenate([[len(row_ends)], row_ends, pieces.ravel()]).astype(np.int64)
+        _save(self.path, array)
+        return array
+
+    def _compute(self) -> tuple[np.ndarray, np.ndarray]:
+        pieces = cut_documents(self.part.offsets(), self.width, self.overlap)
+        if self.kind == "documents":
+            return pieces, np.arange(1, len(pieces) + 1)
+        row_of_piece = best_fit(pieces[:, 1] - pieces[:, 0], self.width)
+        return pieces[np.argsort(row_of_piece, kind="stable")], np.cumsum(np.bincount(row_of_piece))
+
+    @cached_property
+    def _row_ends(self) -> np.ndarray:
+        return self._array[1 : 1 + self._array[0]]
+
+    @cached_property
+    def _pieces(self) -> np.ndarray:
+        return self._array[1 + self._array[0] :].reshape(-1, 2)
+
+    def __getstate__(self) -> dict:
+        return {"part": self.part, "kind": self.kind, "width": self.width, "overlap": self.overlap}
+
+
+def cut_documents(offsets: np.ndarray, width: int, overlap: int) -> np.ndarray:
+    """Start and stop of all pieces, [P, 2]: a document that fits is one, a longer one is cut, its pieces overlapping."""
+    lengths = np.diff(offsets)
+    stride = width - overlap
+    counts = np.maximum(1, -(-(lengths - overlap) // stride))
+    document = np.repeat(np.arange(len(lengths)), counts)
+    number = np.arange(len(document)) - np.repeat(np.cumsum(counts) - counts, counts)
+    starts = offsets[document] + number * stride
+    return np.stack([starts, np.minimum(starts + width, offsets[document + 1])], axis=1)
+
+
+def best_fit(lengths_P: np.ndarray, width: int) -> np.ndarray:
+    """Best-fit decreasing: the row of each piece, [P], for pieces of at most `width`.
+
+    Pieces of one length are placed together (into the row with least room, as many as it holds, then into the next),
+    which gives the rows that placing one by one gives, in O(P log P) and without a Python loop over the pieces.
+    """
+    row_of_piece = np.empty(len(lengths_P), np.int64)
+    by_length = np.argsort(-lengths_P, kind="stable")
+    lengths, firsts = np.unique(-lengths_P[by_length], return_index=True)
+    rooms: list[int] = []  # ascending: rooms left in some row
+    rows_with: dict[int, list[np.ndarray]] = {}
+    num_rows = 0
+
+    def give_back(room: int, rows: np.ndarray) -> None:
+        if room and len(rows):
+            if room not in rows_with:
+                insort(rooms, room)
+            rows_with.setdefault(room, []).append(rows)
+
+    for length, pieces in zip(-lengths, np.split(by_length, firsts[1:]), strict=True):
+        while len(pieces):
+            at = bisect_left(rooms, length)
+            room = rooms[at] if at < len(rooms) else width
+            each = int(room // length)
+            wanted = -(-len(pieces) // each)
+            if at < len(rooms):
+                rows = rows_with[room].pop()
+                rows, rest = rows[:wanted], rows[wanted:]
+                if len(rest):
+                    rows_with[room].append(rest)
+                elif not rows_with[room]:
+                    del rows_with[room], rooms[at]
+            else:
+                rows = np.arange(num_rows, num_rows + wanted)
+                num_rows += wanted
+            placed = min(len(pieces), len(rows) * each)
+            row_of_piece[pieces[:placed]] = np.repeat(rows, each)[:placed]
+            in_last = placed - (len(rows) - 1) * each
+            give_back(room - each * int(length), rows[:-1])
+            give_back(room - in_last * int(length), rows[-1:])
+            pieces = pieces[placed:]
+    return row_of_piece
+
+
+def _save(path: Path, array: np.ndarray) -> None:
+    """Whole or not at all; in a store that may not be written to the map is computed anew each time."""
+    try:
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError:
+        return
+    try:
+        with open(descriptor, "wb") as file:
+            np.save(file, array)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        sync_folder(path.parent)
+    except OSError:
+        Path(temporary).unlink(missing_ok=True)
