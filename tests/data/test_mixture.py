@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+
+from jaxlm.core import ConfigError
+from jaxlm.data.mixture import SLOTS, Mixture
+
+
+@pytest.mark.parametrize("weights", [(1,), (1, 1), (0.7, 0.3), (5, 0, 1), (1e-9, 1, 1), tuple(range(1, 40))])
+def test_the_kth_row_of_a_source_is_its_kth(weights):
+    mixture = Mixture([10] * len(weights), weights)
+    source, k = mixture.locate(np.arange(3 * SLOTS + 100))
+    for s in range(len(weights)):
+        assert (k[source == s] == np.arange((source == s).sum())).all()
+    assert (mixture.locate(np.array([5000, 17]))[1] == k[[5000, 17]]).all()
+
+
+def test_shares_are_those_asked_for_and_evenly_spread():
+    weights = (0.5, 0.3, 0.2)
+    mixture = Mixture([10, 10, 10], weights)
+    assert np.allclose(mixture.realised, weights, atol=1 / SLOTS)
+    source, _ = mixture.locate(np.arange(SLOTS))
+    for s, weight in enumerate(weights):
+        seen = np.cumsum(source == s)
+        assert np.abs(seen - weight * np.arange(1, SLOTS + 1)).max() < 2  # at each point of the pattern
+        assert np.bincount(source)[s] / SLOTS == mixture.realised[s]
+
+
+def test_small_weights_are_not_lost_and_none_are():
+    mixture = Mixture([10, 10, 10], (1e-9, 1, 0))
+    assert mixture.realised == (1 / SLOTS, 1 - 1 / SLOTS, 0)
+
+
+def test_without_weights_each_row_comes_once_an_epoch():
+    mixture = Mixture([3, 0, 2])
+    source, k = mixture.locate(np.arange(10))
+    assert list(zip(source.tolist(), k.tolist(), strict=True)) == [
+        *[(0, 0), (0, 1), (0, 2), (2, 0), (2, 1)],
+        *[(0, 3), (0, 4), (0, 5), (2, 2), (2, 3)],
+    ]
+    assert mixture.realised == (0.6, 0, 0.4)
+
+
+@pytest.mark.parametrize(
+    ("weights", "words"),
+    [
+        ((1, 2, 3), r"data.weights=\(1, 2, 3\) has 3 numbers for 2 sources"),
+        ((1, -1), "at least 0, finite, and not all 0"),
+        ((0, 0), "at least 0, finite, and not all 0"),
+        ((float("nan"), 1), "at least 0, finite, and not all 0"),
+        ((float("inf"), 1), "at least 0, finite, and not all 0"),
+    ],
+)
+def test_weights_that_are_none_are_refused(weights, words):
+    with pytest.raises(ConfigError, match=words):
+        Mixture([4, 4], weights)
+
+
+def test_an_empty_source_cannot_have_weight():
+    with pytest.raises(ConfigError, match="source 1 has no row to give; set its weight to 0"):
+        Mixture([4, 0], (1, 1))
