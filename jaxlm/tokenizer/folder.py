@@ -43,7 +43,10 @@ def load_tokenizer(folder: Path | str) -> Tokenizer:
     kind, digest = description["kind"], description["digest"]
     if kind not in KINDS:
         raise RunError(f"{path}: the kind of tokenizer {kind!r} is unknown.{nearest(kind, KINDS)}")
-    tokenizer: Tokenizer = load(KINDS[kind]).load(folder, **description["fields"])
+    try:
+        tokenizer: Tokenizer = load(KINDS[kind]).load(folder, **description["fields"])
+    except TypeError as error:  # fields that this kind doesn't have
+        raise _broken(path, error) from error
     if tokenizer.vocab.digest != digest:
         raise RunError(
             f"{folder}: the tokenizer is not the one that was saved (digest {tokenizer.vocab.digest[:12]}, {path.name} says "
@@ -69,9 +72,16 @@ def _description(path: Path) -> dict[str, Any]:
         raise RunError(f"{path} does not exist: this folder holds no tokenizer. Name the tokenizer/ folder of a run.")
     try:
         description = json.loads(read_part(path))
-        found = description["format"]
-        if found == FORMAT and {"kind", "digest", "fields"} <= description.keys():
-            return description
+        found, wanted = description["format"], {"kind", "digest", "fields"}
+        missing = wanted - description.keys()
     except (ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{path} is broken ({error!r}). Restore it from the run that made it.") from error
-    raise RunError(f"{path} has format {found}, this jaxlm reads {FORMAT}. Use the jaxlm that wrote it.")
+        raise _broken(path, error) from error
+    if found != FORMAT:
+        raise RunError(f"{path} has format {found}, this jaxlm reads {FORMAT}. Use the jaxlm that wrote it.")
+    if missing:
+        raise _broken(path, f"it lacks {', '.join(sorted(missing))}")
+    return description
+
+
+def _broken(path: Path, reason: object) -> RunError:
+    return RunError(f"{path} is broken ({reason}). Restore it from the run that made it.")

@@ -14,21 +14,10 @@ import tokenizers
 from jaxlm.core import ConfigError, RunError, Vocab
 from jaxlm.tokenizer.base import TokenizerConfig
 from jaxlm.tokenizer.folder import read_part, write_description
-from jaxlm.tokenizer.hugging_face_files import read_definition
+from jaxlm.tokenizer.hugging_face_files import SENTINEL, SPECIALS, read_definition
 from jaxlm.tokenizer.ids import id_dtype
 
 FILE = "tokenizer.json"
-SPECIALS = {
-    "pad": ("<pad>", "[PAD]"),
-    "bos": ("<s>", "<bos>", "<|begin_of_text|>", "[CLS]", "<|endoftext|>"),
-    "eos": ("</s>", "<eos>", "<|end_of_text|>", "[SEP]", "<|endoftext|>"),
-    "unk": ("<unk>", "[UNK]"),
-    "mask": ("<mask>", "[MASK]"),
-    "cls": ("[CLS]",),
-    "sep": ("[SEP]",),
-}
-"""Names under which tokenizers keep their special tokens; the first that exists is taken."""
-SENTINEL = re.compile(r"<extra_id_(\d+)>")
 SURROGATES = re.compile("[\ud800-\udfff]")
 
 

@@ -1,11 +1,23 @@
 """The files in which tokenizers are published, read as one definition in the format of tokenizer.json."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 from jaxlm.core import ConfigError
 
+SPECIALS = {
+    "pad": ("<pad>", "[PAD]"),
+    "bos": ("<s>", "<bos>", "<|begin_of_text|>", "[CLS]", "<|endoftext|>"),
+    "eos": ("</s>", "<eos>", "<|end_of_text|>", "[SEP]", "<|endoftext|>"),
+    "unk": ("<unk>", "[UNK]"),
+    "mask": ("<mask>", "[MASK]"),
+    "cls": ("[CLS]",),
+    "sep": ("[SEP]",),
+}
+"""Names under which tokenizers keep their special tokens; the first that exists is taken."""
+SENTINEL = re.compile(r"<extra_id_(\d+)>")
 WANTED = "Wanted: a tokenizer.json, or a folder with tokenizer.json, with vocab.json and merges.txt, or with vocab.txt."
 
 
@@ -23,7 +35,7 @@ def read_definition(path: Path) -> dict[str, Any]:
         definition |= {"truncation": None, "padding": None, "post_processor": None}
         definition["model"]["dropout"] = None
         for token in definition["added_tokens"]:
-            token["special"] = token["special"] or _looks_special(token["content"])
+            token["special"] = token["special"] or is_special(token["content"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"tokenizer.path: {path} holds no tokenizer that can be read ({error!r}). {WANTED}") from error
     return definition
@@ -63,7 +75,7 @@ def _word_piece(folder: Path) -> dict[str, Any]:
     """BERT. One piece a line; lower-cased text if no piece has a capital, unless tokenizer_config.json says otherwise."""
     pieces = (folder / "vocab.txt").read_text("utf-8").rstrip("\n").split("\n")
     settings = folder / "tokenizer_config.json"
-    lower = all(piece == piece.lower() or _looks_special(piece) for piece in pieces)
+    lower = all(piece == piece.lower() or is_special(piece) for piece in pieces)
     if settings.exists():
         lower = json.loads(settings.read_bytes()).get("do_lower_case", lower)
     model = {
@@ -95,6 +107,6 @@ def _assemble(model: Any, pre_tokenizer: Any, decoder: Any, normalizer: Any) -> 
     }
 
 
-def _looks_special(name: str) -> bool:
-    """`[CLS]`, `<s>`, `<|endoftext|>`"""
-    return len(name) > 2 and (name[0], name[-1]) in {("[", "]"), ("<", ">")}
+def is_special(name: str) -> bool:
+    """Whether a token of this name stands for no text."""
+    return any(name in names for names in SPECIALS.values()) or SENTINEL.fullmatch(name) is not None

@@ -146,10 +146,11 @@ def test_nothing_is_imported_and_two_processes_agree():
         "assert not {'turtle', 'pydoc_data.topics', 'antigravity'} & set(sys.modules);"
         "print(sha256(text.encode()).hexdigest(), PythonDocs().fingerprint())"
     )
-    run = lambda: (
-        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, cwd=Path(__file__).parents[2]).stdout
-    )  # noqa: E731
-    assert run() == run()
+    root = Path(__file__).parents[2]
+    first, second = (
+        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, cwd=root).stdout for _ in range(2)
+    )
+    assert first == second
 
 
 def test_fingerprints_differ():
