@@ -57,16 +57,14 @@ def test_sample_is_bounded_even_and_fixed():
     part = list(_sample(lambda: texts, total // 10))
     assert part == list(_sample(lambda: texts, total // 10))
     assert 0.08 * total < sum(map(len, part)) <= total // 10
-    numbers = [int(text.split()[0]) for text in part]
+    numbers = [int(text.split()[0]) for text in part if text.strip()]
     assert np.histogram(numbers, bins=5, range=(0, 100))[0].min() >= 2
     config = SentencePiece(vocab_size=290, max_train_bytes=5000)
     assert config.train(lambda: texts).vocab.digest != SentencePiece(vocab_size=290).train(lambda: texts).vocab.digest
 
 
 def test_messages():
-    with pytest.raises(
-        ConfigError, match=r"tokenizer\.vocab_size: 200 leaves no room for text: special ids and bytes take 263\. Use at least 363"
-    ):
+    with pytest.raises(ConfigError, match=r"tokenizer\.vocab_size: 200 leaves no room for text: .* take 263\. Use at least 363"):
         SentencePiece(vocab_size=200).train(lambda: TEXT)
     with pytest.raises(ConfigError, match=r"tokenizer\.vocab_size: 264 does not fit this text \(.*\)\. Use a larger one"):
         SentencePiece(vocab_size=264).train(lambda: TEXT)

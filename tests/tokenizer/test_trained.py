@@ -128,7 +128,7 @@ def test_training_is_deterministic_and_pickles_keep_it(name):
 def test_digests_tell_tokenizers_apart():
     others = [
         SentencePiece(vocab_size=600),
-        SentencePiece(vocab_size=400, num_sentinels=2),
+        SentencePiece(vocab_size=400, model_type="bpe", num_sentinels=2),
         Characters(),
         Characters(num_sentinels=3),
         Bytes(),
@@ -157,7 +157,7 @@ def test_bytes_that_are_no_text_become_replacement_characters(name):
 @every
 def test_no_text_is_one_message(name):
     if name == "bytes":
-        assert CONFIGS[name].train(lambda: []).vocab.size == 265
+        assert CONFIGS[name].train(list).vocab.size == 265
         return
     with pytest.raises(RunError, match=r"tokenizer: there is no text to .* Check data\.sources"):
         CONFIGS[name].train(lambda: ["", ""])
