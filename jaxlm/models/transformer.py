@@ -125,13 +125,21 @@ class Transformer(Settings):
             for j, block in enumerate(stack.pattern):
                 a, key = block.attention, f"model.decoder.{i}.pattern.{j}.attention"
                 if a.head_dim is None and D % a.num_heads:
-                    raise ConfigError(f"{key}.num_heads={a.num_heads} does not divide embed_dim={D}; choose a divisor or set head_dim")
+                    raise ConfigError(
+                        f"{key}.num_heads={a.num_heads} does not divide embed_dim={D}; choose a divisor or set head_dim"
+                    )
                 if a.num_heads % a.kv_heads():
-                    raise ConfigError(f"{key}.num_kv_heads={a.num_kv_heads} does not divide num_heads={a.num_heads}; choose a divisor")
+                    raise ConfigError(
+                        f"{key}.num_kv_heads={a.num_kv_heads} does not divide num_heads={a.num_heads}; choose a divisor"
+                    )
                 if a.rotary_theta is not None and a.head_size(D) % 2:
-                    raise ConfigError(f"{key}: rotary positions need an even head size, not {a.head_size(D)}; change num_heads or head_dim")
+                    raise ConfigError(
+                        f"{key}: rotary positions need an even head size, not {a.head_size(D)}; change num_heads or head_dim"
+                    )
                 if a.dropout and self.kernel == "blocked":
-                    raise ConfigError(f"{key}.dropout={a.dropout}: model.kernel='blocked' cannot drop weights; set it to 0 or kernel to 'plain'")
+                    raise ConfigError(
+                        f"{key}.dropout={a.dropout}: model.kernel='blocked' cannot drop weights; set it to 0 or kernel to 'plain'"
+                    )
 
 
 @dataclass(frozen=True)
@@ -152,7 +160,8 @@ class TransformerModule(nn.Module):
 
     @nn.compact
     def __call__(self, inputs: Inputs, cache: Cache | None, noise_B: Array | None) -> Outputs:
-        assert inputs.encoder is None and inputs.prefix_BL is None, "this transformer has neither an encoder nor a visible prefix"
+        assert inputs.encoder is None, "this transformer has no encoder"
+        assert inputs.prefix_BL is None, "this transformer has no visible prefix"
         s = self.settings
         context, cache = _context(inputs, cache, noise_B, s.kernel)
         x_BLD, table_VD = s.embed.build("embed")(inputs, context.fold(0))

@@ -23,7 +23,5 @@ class AdamW(Optimizer):
         clip = [] if self.clip_norm is None else [optax.clip_by_global_norm(self.clip_norm)]
         return optax.chain(
             *clip,
-            optax.adamw(
-                self.rate, self.b1, self.b2, self.epsilon, weight_decay=self.weight_decay, mask=map_axes(is_matrix, axes)
-            ),
+            optax.adamw(self.rate, self.b1, self.b2, self.epsilon, weight_decay=self.weight_decay, mask=map_axes(is_matrix, axes)),
         )

@@ -6,7 +6,7 @@ from typing import Any
 import optax
 from optax.contrib import MuonDimensionNumbers, muon
 
-from jaxlm.optim.base import STACKED, Axes, Optimizer, is_matrix, map_axes
+from jaxlm.optim.base import STACKED, Axes, Optimizer, map_axes
 
 OUTWARD = frozenset({"heads", "kv_heads", "head_dim", "mlp"})
 
@@ -16,7 +16,7 @@ class Muon(Optimizer):
     """Hidden matrices follow the orthogonal factor of their momentum; embeddings, output, biases and norms follow Adam.
 
     A leaf is a hidden matrix when its axes are one `embed` and others of heads and feed-forward; stacked layers are so
-    many matrices. Both rates follow the one schedule.
+    many matrices. Both rates follow the one schedule. Hidden matrices alone decay; Adam is Optax's with Nesterov momentum.
     """
 
     adam_learning_rate: float = 3e-3
@@ -36,7 +36,6 @@ class Muon(Optimizer):
                 beta=self.momentum,
                 eps=self.epsilon,
                 weight_decay=self.weight_decay,
-                weight_decay_mask=map_axes(is_matrix, axes),
                 adam_b1=self.b1,
                 adam_b2=self.b2,
                 adam_weight_decay=0.0,

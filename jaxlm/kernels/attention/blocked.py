@@ -27,7 +27,9 @@ def attend(
       ConfigError: dropout of the weights is asked for.
     """
     if drop is not None:
-        raise ConfigError("model.kernel='blocked' cannot drop attention weights; set the attention's dropout to 0 or kernel to 'plain'")
+        raise ConfigError(
+            "model.kernel='blocked' cannot drop attention weights; set the attention's dropout to 0 or kernel to 'plain'"
+        )
     L = q_BLHK.shape[1]
     num_blocks = -(-L // block)
 

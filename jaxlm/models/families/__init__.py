@@ -1,8 +1,27 @@
 """Families: functions from a size to a model, one file each."""
 
+from collections.abc import Mapping
+
+from jaxlm.core import ConfigError
+
 FAMILIES = {
     "bert": "jaxlm.models.families.bert:bert",
     "gpt2": "jaxlm.models.families.gpt2:gpt2",
     "llama": "jaxlm.models.families.llama:llama",
 }
 """By name; shared tests run over this table."""
+
+
+def dimensions(family: str, sizes: Mapping[str, tuple[int, ...]], size: str | None, *given: int | None) -> tuple[int, ...]:
+    """The numbers of a published size, each replaced where one is given.
+
+    Raises:
+      ConfigError: the size is unknown, or there is none and a number is missing.
+    """
+    if size is not None and size not in sizes:
+        raise ConfigError(f"{family}({size!r}): there is no such size; choose one of {', '.join(sizes)}, or give its dimensions")
+    published = sizes[size] if size is not None else (None,) * len(given)
+    chosen = tuple(own or of_size for own, of_size in zip(given, published, strict=True))
+    if None in chosen:
+        raise ConfigError(f"{family}() needs a size ({', '.join(sizes)}), or num_layers, embed_dim and num_heads")
+    return chosen

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from jaxlm.models.families import dimensions
 from jaxlm.models.layers import MLP, Attention, Block, Embed, LayerNorm, LearnedPositions, Pooler, Stack, VocabHead
 from jaxlm.models.transformer import Transformer
 
@@ -38,9 +39,7 @@ def bert(
       norm_place: "post" in the release; "pre" learns at higher rates without a long warm-up (arXiv:2002.04745).
       **execution: `dtype`, `remat`, `unroll`, `kernel` of `Transformer`.
     """
-    layers, width, heads = SIZES[size] if size else (num_layers, embed_dim, num_heads)
-    layers, width, heads = num_layers or layers, embed_dim or width, num_heads or heads
-    assert layers and width and heads, "bert() needs a size, or num_layers, embed_dim and num_heads"
+    layers, width, heads = dimensions("bert", SIZES, size, num_layers, embed_dim, num_heads)
     norm = LayerNorm(epsilon=1e-12)
     block = Block(
         attention=Attention(heads, causal=False, dropout=dropout),

@@ -3,6 +3,7 @@ positions, tanh GELU, tied output, biases everywhere."""
 
 from typing import Literal
 
+from jaxlm.models.families import dimensions
 from jaxlm.models.layers import MLP, Attention, Block, Embed, LayerNorm, LearnedPositions, Stack, VocabHead
 from jaxlm.models.transformer import Transformer
 
@@ -33,9 +34,7 @@ def gpt2(
       dropout: of embeddings, attention weights and residuals; 0.1 in the release.
       **execution: `dtype`, `remat`, `unroll`, `kernel` of `Transformer`.
     """
-    layers, width, heads = SIZES[size] if size else (num_layers, embed_dim, num_heads)
-    layers, width, heads = num_layers or layers, embed_dim or width, num_heads or heads
-    assert layers and width and heads, "gpt2() needs a size, or num_layers, embed_dim and num_heads"
+    layers, width, heads = dimensions("gpt2", SIZES, size, num_layers, embed_dim, num_heads)
     output_stddev = 0.02 / (2 * layers) ** 0.5  # section 2.3: residual layers scaled by 1 / sqrt(their number)
     return Transformer(
         embed=Embed(width, vocab_size, positions=LearnedPositions(context), dropout=dropout),

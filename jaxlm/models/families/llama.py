@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from jaxlm.models.families import dimensions
 from jaxlm.models.layers import MLP, Attention, Block, Embed, RMSNorm, Stack, VocabHead
 from jaxlm.models.transformer import Transformer
 
@@ -32,11 +33,12 @@ def llama(
       vocab_size: 32,000 in the release; None: the tokenizer's.
       **execution: `dtype`, `remat`, `unroll`, `kernel` of `Transformer`.
     """
-    layers, width, heads, kv_heads, feed_forward = SIZES[size] if size else (num_layers, embed_dim, num_heads, num_heads, None)
-    layers, width, heads = num_layers or layers, embed_dim or width, num_heads or heads
-    assert layers and width and heads, "llama() needs a size, or num_layers, embed_dim and num_heads"
-    feed_forward = mlp_dim or feed_forward or -(-width * 8 // 3 // 32) * 32
-    attention = Attention(heads, num_kv_heads=num_kv_heads or kv_heads, rotary_theta=rotary_theta, bias=False)
+    if size is None and num_heads and embed_dim:  # what follows from the others where there is no table to read
+        num_kv_heads = num_kv_heads or num_heads
+        mlp_dim = mlp_dim or -(-embed_dim * 8 // 3 // 32) * 32
+    given = (num_layers, embed_dim, num_heads, num_kv_heads, mlp_dim)
+    layers, width, heads, kv_heads, feed_forward = dimensions("llama", SIZES, size, *given)
+    attention = Attention(heads, num_kv_heads=kv_heads, rotary_theta=rotary_theta, bias=False)
     norm = RMSNorm(epsilon=1e-5)
     return Transformer(
         embed=Embed(width, vocab_size),

@@ -1,0 +1,130 @@
+"""Orbax checkpoints of a state: asynchronous, atomic, restored onto any mesh."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from jaxlm.checkpoint.config import CheckpointConfig
+from jaxlm.core import RunError
+
+PARAMS, STATE, META = "params", "state", "meta"
+"""What a checkpoint holds: the parameters, all else of the state, and plain JSON; each can be read alone."""
+
+
+class CheckpointStore:
+    """The checkpoints of one run, a folder a step under `folder`. Close it: an unfinished save is lost otherwise."""
+
+    def __init__(self, folder: Path, config: CheckpointConfig, *, read_only: bool = False):
+        """Args:
+        read_only: another process may be saving there: clean nothing up.
+        """
+        from orbax.checkpoint import v1 as ocp
+
+        logging.getLogger("absl").setLevel(logging.WARNING)  # else some 60 lines a save
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._ocp = ocp
+        self._checkpointer = ocp.training.Checkpointer(
+            folder.absolute(),
+            preservation_policy=_keep(ocp.training.preservation_policies, config),
+            cleanup_tmp_directories=not read_only,
+        )
+        self._saving: Any = None
+
+    @property
+    def latest(self) -> int | None:
+        """The newest step that is completely saved; None: none is."""
+        self.wait()
+        checkpoint = self._checkpointer.latest
+        return None if checkpoint is None else checkpoint.step
+
+    def save(self, step: int, state: Any, meta: dict[str, Any], metrics: dict[str, float] | None = None) -> None:
+        """Starts a save and returns once the arrays may change; waits for the save before it.
+
+        Args:
+          meta: plain JSON.
+          metrics: what keep-best goes by; None: this checkpoint is never the best.
+        """
+        self.wait()
+        items = {**_items(state), META: meta}
+        self._saving = self._checkpointer.save_checkpointables_async(step, items, metrics=metrics, force=True)
+
+    def wait(self) -> None:
+        """Until the last save is complete.
+
+        Raises:
+          RunError: it failed, as on a full disk; the checkpoints before it stand.
+        """
+        if self._saving is None:
+            return
+        saving, self._saving = self._saving, None
+        try:
+            saving.result()
+        except Exception as error:
+            raise RunError(
+                f"checkpoint in {self.folder} could not be saved: {_reason(error)}. The checkpoints before it stand; free some room "
+                "or mend the folder, and run the same command again"
+            ) from error
+
+    def restore(self, abstract: Any, step: int | None = None) -> tuple[Any, dict[str, Any]]:
+        """(state, meta) of a step (None: the newest), laid out as the abstract leaves say.
+
+        Raises:
+          RunError: there is none, it is damaged, or its shapes are not these.
+        """
+        loaded = self._load(step, {**_items(abstract), META: None})
+        return type(abstract)(params=loaded[PARAMS], **loaded[STATE]), loaded[META]
+
+    def restore_params(self, abstract: Any, step: int | None = None) -> Any:
+        """The parameters of a step (None: the newest) alone. Raises RunError as `restore` does."""
+        return self._load(step, {PARAMS: abstract})[PARAMS]
+
+    def meta(self, step: int | None = None) -> dict[str, Any]:
+        """The meta of a step (None: the newest) alone. Raises RunError as `restore` does."""
+        return self._load(step, {META: None})[META]
+
+    def _load(self, step: int | None, items: dict[str, Any]) -> dict[str, Any]:
+        step = self.latest if step is None else step
+        if step is None:
+            raise RunError(f"{self.folder} holds no checkpoint")
+        try:
+            return self._checkpointer.load_checkpointables(step, items)
+        except Exception as error:
+            raise RunError(
+                f"checkpoint {self.folder / str(step)} could not be restored: {_reason(error)}. If it is damaged, remove that folder "
+                "and run again from the one before"
+            ) from error
+
+    def close(self) -> None:
+        try:
+            self.wait()
+        finally:
+            self._checkpointer.close()
+
+
+def _items(state: Any) -> dict[str, Any]:
+    rest = state._asdict()
+    return {PARAMS: rest.pop("params"), STATE: rest}
+
+
+def _keep(policies: Any, config: CheckpointConfig) -> Any:
+    kept = [policies.LatestN(max(config.keep, 1))]
+    if config.keep_best:
+        kept.append(
+            policies.BestN(
+                get_metric_fn=lambda metrics: metrics["eval/loss"],
+                reverse=True,
+                n=config.keep_best,
+                keep_checkpoints_without_metrics=False,
+            )
+        )
+    if config.keep_every:
+        kept.append(policies.EveryNSteps(config.keep_every))
+    return policies.AnyPreservationPolicy(kept)
+
+
+def _reason(error: BaseException) -> str:
+    """The first line of what is at the bottom of an Orbax error."""
+    while (inner := error.__cause__ or error.__context__) is not None:
+        error = inner
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,53 @@
+"""`jaxlm train`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jaxlm.cli.command import Command, flag, positional, rest
+
+
+@dataclass(frozen=True)
+class TrainArguments:
+    """The words of `jaxlm train`."""
+
+    recipe: str = positional("A .py file, a shipped recipe's name (quickstart, nano/gpt2), a run folder or its config.json.")
+    run_dir: Path | None = flag(None, "DIR", "The run folder. Without it: runs/NAME, NAME that of the recipe.")  # noqa: RUF009
+    from_: str | None = flag(None, "RUN|FOLDER", "Begin with the weights of this run or Hugging Face folder, at step 0.")
+    trust: bool = flag(False, "", "Where a config.json names code that is not jaxlm's own, run it.")
+    overrides: tuple[str, ...] = rest("[--dial VALUE ...] [--group.field VALUE ...]")
+
+
+def run(arguments: TrainArguments) -> Mapping[str, Any]:
+    """Trains, or goes on where the run stopped; returns the run's summary."""
+    from jaxlm.run.recipe import load_recipe
+    from jaxlm.run.saved import read_json
+
+    recipe = load_recipe(arguments.recipe, arguments.overrides, trust=arguments.trust)
+    from jaxlm.run.api import train_recipe
+
+    folder = train_recipe(recipe, run_dir=arguments.run_dir, start_from=arguments.from_, trust=arguments.trust)
+    return {"run_dir": str(folder.path), **read_json(folder.summary)}
+
+
+def more_help(arguments: TrainArguments) -> str:
+    from jaxlm.cli.recipe_help import recipe_help
+
+    return recipe_help(arguments.recipe, arguments.overrides, trust=arguments.trust)
+
+
+COMMAND = Command(
+    name="train",
+    summary="Train a model, or go on with a run that was stopped: the same command again.",
+    arguments=TrainArguments,
+    run=run,
+    examples=(
+        "jaxlm train quickstart",
+        "jaxlm train quickstart --text my-notes.txt",
+        "jaxlm train nano/gpt2 --train.steps 200 --optimizer.learning-rate 3e-4 --run-dir runs/slow",
+        "jaxlm train my_recipe.py --from runs/quickstart",
+        "jaxlm train quickstart --help     every dial and field, with type, default and meaning",
+    ),
+    more_help=more_help,
+)

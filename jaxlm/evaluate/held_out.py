@@ -1,0 +1,61 @@
+"""Loss over held-out text: sums over all of it, divided once."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import jax
+from jax.sharding import Mesh
+
+from jaxlm.core import Example
+from jaxlm.core.noise import device_key
+from jaxlm.core.sharding import constraints
+from jaxlm.data import Part
+from jaxlm.parallel.placement import Ahead, place, row_sharding
+from jaxlm.parallel.rules import resolver
+from jaxlm.train.step import eval_step, total_loss
+
+
+def held_out_loss(
+    model: Any,
+    objective: Any,
+    mesh: Mesh,
+    param_shardings: Any,
+    batches: Callable[[], Iterator[Example]],
+    padded_size: int,
+    parts: Sequence[Part],
+) -> Callable[[Any], dict[str, float]]:
+    """A function from parameters to `eval/loss` and the objective's other metrics, over one pass of `batches()`.
+
+    Where the objective watches "nll" and names a metric in bits, `eval/<bits_name>` is
+    nats per target / ln 2 * targets of the text / its bytes: for a causal pass over everything, total bits / bytes.
+
+    Args:
+      parts: the held-out text, for its bytes and tokens.
+    """
+
+    def step(params: Any, batch: Any) -> Any:
+        with constraints(resolver(mesh)):
+            return eval_step(params, batch, model=model, objective=objective, rng=device_key(0, "evaluation"))
+
+    jitted = jax.jit(step, in_shardings=(param_shardings, row_sharding(mesh, (padded_size,))))
+    num_targets = sum(objective.num_targets(part.num_tokens, part.num_documents) for part in parts)
+    num_bytes = sum(part.num_bytes for part in parts)
+
+    def evaluate(params: Any) -> dict[str, float]:
+        ahead = Ahead(batches(), partial(place, mesh=mesh, num_rows=padded_size))
+        try:
+            results = [jitted(params, batch) for batch in ahead]
+        finally:
+            ahead.close()
+        sums, weights, rows = jax.tree.map(lambda *leaves: math.fsum(map(float, leaves)), *jax.device_get(results))
+        weights = {name: weight or 1.0 for name, weight in weights.items()}
+        metrics = {f"eval/{name}": total / (weight or 1.0) for name, (total, weight) in sums.metrics.items()}
+        metrics["eval/loss"] = float(total_loss(sums, weights, rows or 1.0))
+        nats = metrics.pop("eval/nll", None)
+        if nats is not None and objective.bits_name:
+            metrics[f"eval/{objective.bits_name}"] = nats / math.log(2) * num_targets / num_bytes
+        return metrics
+
+    return evaluate

@@ -1,0 +1,64 @@
+"""Where each leaf of parameters and optimizer state lies."""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from jaxlm.core import UserError
+from jaxlm.parallel.rules import partition_spec
+
+
+def is_box(x: Any) -> bool:
+    return isinstance(x, nn.LogicallyPartitioned)
+
+
+def axis_names(boxed: Any) -> Any:
+    """The tree of logical axis names, a tuple a leaf.
+
+    Raises:
+      UserError: a parameter has no names; it says which.
+    """
+    unnamed = [
+        jax.tree_util.keystr(path)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(boxed, is_leaf=is_box)
+        if not is_box(leaf) or len(leaf.names) != leaf.value.ndim
+    ]
+    if unnamed:
+        raise UserError(
+            f"the parameter {unnamed[0]} does not name each of its axes; make it with jaxlm.models.layers.base.param, "
+            "or wrap its initializer in flax.linen.with_logical_partitioning"
+        )
+    return jax.tree.map(lambda box: tuple(box.names), boxed, is_leaf=is_box)
+
+
+def param_shardings(boxed: Any, mesh: Mesh) -> Any:
+    """A NamedSharding a leaf, by the rules; `boxed` may be abstract."""
+    axes = axis_names(boxed)
+    values = nn.unbox(boxed)
+    return jax.tree.map(
+        lambda value, names: NamedSharding(mesh, partition_spec(names, value.shape, mesh)),
+        values,
+        axes,
+    )
+
+
+def like_params(tree: Any, params: Any, shardings: Any, mesh: Mesh) -> Any:
+    """Shardings of an optimizer state: a leaf whose path ends in a parameter's and has its shape lies as that one does;
+    all else is copied to every device. Fits any Optax state."""
+    flat = {
+        tuple(map(str, path)): (value.shape, sharding)
+        for (path, value), sharding in zip(jax.tree_util.tree_leaves_with_path(params), jax.tree.leaves(shardings), strict=True)
+    }
+
+    def pick(path: Any, leaf: Any) -> NamedSharding:
+        keys = tuple(map(str, path))
+        for i in range(len(keys)):
+            shape, sharding = flat.get(keys[i:], (None, None))
+            if shape == leaf.shape:
+                return sharding
+        return NamedSharding(mesh, P())
+
+    return jax.tree_util.tree_map_with_path(pick, tree)

@@ -1,0 +1,152 @@
+"""What the commands and `import jaxlm` call: train a recipe, fit a config, load a run."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxlm.core import ConfigError
+from jaxlm.core.trees import leaf_names
+from jaxlm.run.assemble import Materials, assemble, check_model
+from jaxlm.run.config import RunConfig, with_schedule_length
+from jaxlm.run.difference import Difference
+from jaxlm.run.folder import Decision, RunFolder, decide_folder, lock_folder
+from jaxlm.run.loaded import Loaded, load_run, model_and_tokenizer, restored_params, run_folder
+from jaxlm.run.overview import overview
+from jaxlm.run.recipe import Recipe, recipe_of
+from jaxlm.run.text import Text, store_for, text_of, tokenizer_for
+from jaxlm.run.values import to_json
+from jaxlm.tokenizer import load_tokenizer
+from jaxlm.tokenizer.base import Tokenizer
+from jaxlm.train.loop import train
+from jaxlm.train.run import Hook
+
+Say = Callable[[str], None]
+
+
+def fit(config: RunConfig, run_dir: str | Path | None = None, hooks: Sequence[Hook] = ()) -> Loaded:
+    """Trains a config, or goes on where the run stopped; the same as `jaxlm train`, from Python.
+
+    Args:
+      run_dir: the run folder; None: `runs/run`, or the first of run-2, run-3 ... that is free or agrees.
+      hooks: called after each line of metrics with (step, state, metrics).
+
+    Returns:
+      What `jaxlm.load(run_dir)` returns.
+    """
+    recipe = recipe_of(config)
+    folder = train_recipe(recipe, run_dir=Path(run_dir) if run_dir else None, hooks=hooks)
+    return load_run(folder.path, trust=True)
+
+
+def load(where: str | Path, *, trust: bool = False) -> Loaded:
+    """A run folder, ready to generate; see `Loaded`."""
+    return load_run(where, trust=trust)
+
+
+def train_recipe(
+    recipe: Recipe,
+    *,
+    run_dir: Path | None = None,
+    start_from: str | None = None,
+    trust: bool = False,
+    hooks: Sequence[Hook] = (),
+    say: Say = print,
+) -> RunFolder:
+    """Trains a recipe to its end; prints what it does.
+
+    Args:
+      start_from: a run whose newest weights a new run begins with.
+      trust: run the recipe.py of `start_from` if its model is its own.
+
+    Returns:
+      The run's folder; its `summary.json` has the last values.
+    """
+    text = text_of(recipe.config, recipe.module)
+    decision = decide_folder(recipe, run_dir, also=lambda folder: _data_differences(folder, text, start_from))
+    for path, found in decision.passed:
+        say(f"{path} holds another run ({found[0]}{', ...' if len(found) > 1 else ''})")
+    folder = decision.folder
+    if decision.state == "finished":
+        say(f"{folder.path} is finished: {decision.step} steps. Raise --train.steps to go on, or give another --run-dir")
+        return folder
+    config = with_schedule_length(recipe.config, decision.saved)
+    with lock_folder(folder):
+        materials = _materials(config, text, decision, start_from, trust, say)
+        check_model(config, materials.tokenizer)
+        if decision.state == "continue":
+            say(f"{folder.path}: going on after step {decision.step}")
+        folder.write_config(to_json(config, recipe.module), recipe.source)
+        materials.tokenizer.save(folder.tokenizer)
+        _write_data(folder, materials, start_from)
+        data = {"data": materials.store.digest, "tokenizer": materials.tokenizer.vocab.digest}
+        run = assemble(config, materials, folder.path, meta={"config": to_json(config, recipe.module), **data})
+        say(overview(run, materials.store))
+        train(run, hooks=hooks)
+    return folder
+
+
+def build_data(recipe: Recipe, say: Say = print) -> Mapping[str, Any]:
+    """Makes a recipe's tokenizer and token store ahead of time, where they are missing; returns where they lie."""
+    text = text_of(recipe.config, recipe.module)
+    tokenizer = tokenizer_for(recipe.config.tokenizer, text, say)
+    store = store_for(text, tokenizer, say)
+    check_model(recipe.config, tokenizer)
+    return {"store": str(store.path), "digest": store.digest, "vocab_size": tokenizer.vocab.size, "parts": store.describe()}
+
+
+def _materials(config: RunConfig, text: Text, decision: Decision, start_from: str | None, trust: bool, say: Say) -> Materials:
+    """Tokenizer and token store: those of the run that goes on, of the run it starts from, or made of the text."""
+    if decision.state == "continue":
+        tokenizer = load_tokenizer(decision.folder.tokenizer)
+        return Materials(tokenizer, store_for(text, tokenizer, say))
+    if start_from is None:
+        tokenizer = tokenizer_for(config.tokenizer, text, say)
+        return Materials(tokenizer, store_for(text, tokenizer, say))
+    other = run_folder(start_from)
+    model, tokenizer = model_and_tokenizer(other, trust=trust)
+    _require_same_shapes(check_model(config, tokenizer), model, start_from)
+    say(f"--from {start_from}: its weights at step {other.last_step()}, and its tokenizer")
+    return Materials(tokenizer, store_for(text, tokenizer, say), lambda abstract: restored_params(other, model, abstract))
+
+
+def _require_same_shapes(ours: Any, theirs: Any, start_from: str) -> None:
+    """Raises ConfigError where two models' parameters differ in name or shape."""
+    import flax.linen as nn
+
+    own, other = (dict(_shapes(nn.unbox(model.abstract_params()))) for model in (ours, theirs))
+    for name in sorted(own.keys() | other.keys()):
+        if own.get(name) != other.get(name):
+            raise ConfigError(
+                f"--from {start_from}: parameter {name} is {other.get(name, 'absent')} there and {own.get(name, 'absent')} in this "
+                "recipe's model; give the recipe the same model, or start from another run"
+            )
+
+
+def _shapes(params: Any) -> Iterator[tuple[str, tuple[int, ...]]]:
+    return ((name, leaf.shape) for name, leaf in leaf_names(params))
+
+
+def _data_differences(folder: RunFolder, text: Text, start_from: str | None) -> list[Difference]:
+    """Whether the text is still what the folder's run was trained on, by its tokens, and the weights it began with."""
+    saved = json.loads(_data_file(folder).read_text())
+    store = store_for(text, load_tokenizer(folder.tokenizer), say=lambda line: None)
+    found = []
+    if saved["digest"] != store.digest:
+        found.append(Difference("data (digest of its tokens)", saved["digest"][:12], store.digest[:12]))
+    if saved["from"] != _absolute(start_from):
+        found.append(Difference("--from", saved["from"], _absolute(start_from)))
+    return found
+
+
+def _write_data(folder: RunFolder, materials: Materials, start_from: str | None) -> None:
+    node = {"store": str(materials.store.path), "digest": materials.store.digest, "from": _absolute(start_from)}
+    _data_file(folder).write_text(json.dumps(node, indent=1) + "\n")
+
+
+def _data_file(folder: RunFolder) -> Path:
+    return folder.path / "data.json"
+
+
+def _absolute(start_from: str | None) -> str | None:
+    return None if start_from is None else str(Path(start_from).expanduser().absolute())

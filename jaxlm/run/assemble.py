@@ -1,0 +1,171 @@
+"""From a config to a run: the one place where all rooms meet."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jax.sharding import Mesh
+
+from jaxlm.checkpoint.store import CheckpointStore
+from jaxlm.core import ConfigError, Example, RunError
+from jaxlm.data import Batches, Examples, Store, WindowReader, iterate, pack
+from jaxlm.data.store import Split
+from jaxlm.evaluate import held_out_loss
+from jaxlm.parallel.mesh import make_mesh
+from jaxlm.parallel.placement import local_rows
+from jaxlm.parallel.rules import batch_shards
+from jaxlm.run.config import RunConfig
+from jaxlm.run.folder import RunFolder
+from jaxlm.run.vocab import with_vocab
+from jaxlm.tokenizer.base import Tokenizer
+from jaxlm.train.log import Log, MetricsFile, TensorBoard, progress
+from jaxlm.train.run import Run, Start
+from jaxlm.train.state import init_state, layout, restart
+
+
+@dataclass(frozen=True)
+class Materials:
+    """What a run is made of beside its config."""
+
+    tokenizer: Tokenizer
+    store: Store
+    initial_params: Callable[[Any], Any] | None = None
+    """From the abstract parameters to those that a new run begins with; None: fresh ones."""
+
+
+def assemble(
+    config: RunConfig,
+    materials: Materials,
+    folder: Path,
+    *,
+    meta: Mapping[str, Any] | None = None,
+    devices: Sequence[Any] | None = None,
+) -> Run:
+    """Checks that everything fits, then builds the run; computes nothing yet.
+
+    Args:
+      config: `optimizer.steps` resolved.
+      meta: saved with each checkpoint.
+      devices: those of the mesh; None: all.
+
+    Raises:
+      ConfigError: something does not fit; it names the key.
+      RunError: the text is too short.
+    """
+    model = check_model(config, materials.tokenizer)
+    mesh = make_mesh(config.mesh, devices)
+    num_rows = padded_rows(config, mesh)
+    rows = local_rows(mesh, num_rows)
+    plan = layout(model, config.optimizer, mesh)
+    train_examples, validation = (examples(config, materials, split) for split in ("train", "validation"))
+    batch_size = config.train.batch_size
+    sizes: dict[str, Any] = {"batch_size": batch_size, "padded_size": num_rows, "rows": rows}
+
+    def batches(position: int) -> Iterator[Example]:
+        made = Batches(train_examples, start_position=position, **sizes)
+        return iterate(made, num_workers=config.data.num_workers)
+
+    def held_out() -> Iterator[Example]:
+        limit = validation.num_rows
+        if config.train.eval_batches is not None:
+            limit = min(limit, config.train.eval_batches * batch_size)
+        return iterate(Batches(validation, start_position=0, num_rows_total=limit, **sizes))
+
+    def start(checkpoints: CheckpointStore) -> Start:
+        latest = checkpoints.latest
+        if latest is not None:
+            state, saved = checkpoints.restore(plan.abstract)
+            return Start(state, saved["history"], latest)
+        state = init_state(model, plan, config.train.seed, mesh)
+        if materials.initial_params is not None:
+            state = restart(state, materials.initial_params(plan.abstract.params), plan)
+        return Start(state, [[0, 0, batch_size]], 0)
+
+    evaluate = held_out_loss(
+        model,
+        config.objective,
+        mesh,
+        plan.shardings.params,
+        held_out,
+        num_rows,
+        [reader.part for reader in validation.readers],
+    )
+    return Run(
+        folder=folder,
+        model=model,
+        objective=config.objective,
+        optimizer=config.optimizer,
+        train=config.train,
+        log=config.log,
+        checkpoint=config.checkpoint,
+        mesh=mesh,
+        layout=plan,
+        seq_len=config.data.seq_len,
+        padded_size=num_rows,
+        start=start,
+        batches=batches,
+        evaluate=evaluate,
+        logs=lambda step: open_logs(config, RunFolder(folder), step),
+        meta=dict(meta or {}),
+    )
+
+
+def check_model(config: RunConfig, tokenizer: Tokenizer) -> Any:
+    """The config's model with the tokenizer's vocabulary filled in, checked against objective and data."""
+    model, objective = with_vocab(config.model, tokenizer.vocab.size), config.objective
+    model.check()
+    if objective.attention != "any" and model.attention != objective.attention:
+        raise ConfigError(
+            f"objective {type(objective).__name__} needs a {objective.attention} model and model's attention is {model.attention}; "
+            f"use {'gpt2 or llama' if objective.attention == 'causal' else 'bert'}, or another objective"
+        )
+    if model.max_length is not None and config.data.seq_len > model.max_length:
+        raise ConfigError(
+            f"data.seq_len={config.data.seq_len} is more than the model's {model.max_length} positions; "
+            f"shorten it, or set model.embed.positions.length"
+        )
+    for key in ("steps", "batch_size", "num_microbatches"):
+        if getattr(config.train, key) < 1:
+            raise ConfigError(f"train.{key}={getattr(config.train, key)} must be at least 1")
+    if config.data.seq_len < 1:
+        raise ConfigError(f"data.seq_len={config.data.seq_len} must be at least 1")
+    return model
+
+
+def padded_rows(config: RunConfig, mesh: Mesh) -> int:
+    """Rows of a batch, filled up to a multiple of microbatches x batch shards."""
+    multiple = config.train.num_microbatches * batch_shards(mesh)
+    return -(-config.train.batch_size // multiple) * multiple
+
+
+def examples(config: RunConfig, materials: Materials, split: Split) -> Examples:
+    """The rows of one split: shuffled and mixed for training, each once and in order for validation."""
+    data, objective = config.data, config.objective
+    width = objective.raw_length(data.seq_len)
+    readers = []
+    for source in materials.store.sources(split):
+        part = materials.store.part(split, source)
+        readers.append(WindowReader(part, pack(part, data.packing, width, objective.overlap), width))
+    if not readers:
+        raise RunError(f"data.sources hold no {split} text; give more text, or another data.split")
+    training = split == "train"
+    return Examples(
+        readers,
+        objective,
+        materials.tokenizer.vocab,
+        seq_len=data.seq_len,
+        seed=config.train.seed,
+        weights=data.weights if training else (),
+        shuffle=training,
+    )
+
+
+def open_logs(config: RunConfig, folder: RunFolder, step: int) -> list[Log]:
+    """Where metrics go, for a run that takes up after `step`."""
+    logs: list[Log] = [MetricsFile(folder.metrics, step)]
+    if config.log.tensorboard:
+        logs.append(TensorBoard(folder.tensorboard, step))
+    if config.log.progress:
+        logs.append(progress(config.train.steps, step))
+    return logs

@@ -1,0 +1,100 @@
+"""A trained run, or any run folder with a checkpoint, ready to be used."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jaxlm.checkpoint.config import CheckpointConfig
+from jaxlm.checkpoint.store import CheckpointStore
+from jaxlm.core import ConfigError, RunError
+from jaxlm.models.layers.base import Settings
+from jaxlm.parallel.config import MeshConfig
+from jaxlm.parallel.mesh import make_mesh
+from jaxlm.parallel.shardings import param_shardings
+from jaxlm.run.folder import RunFolder
+from jaxlm.run.saved import read_group, read_json
+from jaxlm.run.vocab import with_vocab
+from jaxlm.tokenizer import load_tokenizer
+from jaxlm.tokenizer.base import Tokenizer
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model with its parameters and tokenizer, and where they lie."""
+
+    dir: Path
+    model: Any
+    params: Any
+    tokenizer: Tokenizer
+    step: int
+    """Of the checkpoint."""
+    summary: dict[str, Any]
+    """The run's last values; {} where it has not come to its end."""
+
+    def generate(self, prompts: str | list[str], **settings: Any) -> list[str]:
+        """Continuations of each prompt; see `jaxlm.generate.generate_texts` for settings (max_tokens, temperature, ...)."""
+        from jaxlm.generate import generate_texts
+
+        prompts = [prompts] if isinstance(prompts, str) else prompts
+        return generate_texts(self.model, self.params, self.tokenizer, prompts, **settings)
+
+    def fill_mask(self, prompts: str | list[str], top: int = 5) -> list[Any]:
+        """Of each prompt with [MASK]s: the likeliest pieces for each; see `jaxlm.generate.fill_mask`."""
+        from jaxlm.generate import fill_mask
+
+        prompts = [prompts] if isinstance(prompts, str) else prompts
+        return fill_mask(self.model, self.params, self.tokenizer, prompts, top=top)
+
+
+def load_run(where: str | Path, *, trust: bool = False) -> Loaded:
+    """The newest checkpoint of a run folder. Needs neither the objective's class nor the text.
+
+    Raises:
+      ConfigError: it is no run folder, or its model is the recipe's own and `trust` is not given.
+      RunError: it has no checkpoint, or a damaged one.
+    """
+    folder = run_folder(where)
+    step = folder.last_step()
+    if step is None:
+        raise RunError(f"{folder.path} has no checkpoint yet; train it first: jaxlm train {folder.config}")
+    model, tokenizer = model_and_tokenizer(folder, trust=trust)
+    return Loaded(folder.path, model, restored_params(folder, model), tokenizer, step, _summary(folder))
+
+
+def run_folder(where: str | Path) -> RunFolder:
+    """The run folder that RUN means. Raises ConfigError where there is none."""
+    path = Path(where).expanduser().absolute()
+    if not (path / "config.json").is_file():
+        what = "does not exist" if not path.exists() else "is no run folder (it has no config.json)"
+        raise ConfigError(f"RUN: {where} {what}. Give a folder that `jaxlm train` made, such as runs/quickstart")
+    return RunFolder(path)
+
+
+def model_and_tokenizer(folder: RunFolder, *, trust: bool = False) -> tuple[Any, Tokenizer]:
+    """The model with its vocabulary filled in, and the tokenizer, as the folder has them."""
+    tokenizer = load_tokenizer(folder.tokenizer)
+    return with_vocab(read_group(folder.config, "model", Settings, trust=trust), tokenizer.vocab.size), tokenizer
+
+
+def restored_params(folder: RunFolder, model: Any, abstract: Any = None) -> Any:
+    """The newest checkpoint's parameters, laid out as `abstract` says; None: over all devices' data axis, copied."""
+    if abstract is None:
+        import flax.linen as nn
+        import jax
+
+        mesh = make_mesh(MeshConfig())
+        boxed = model.abstract_params()
+        abstract = jax.tree.map(
+            lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
+            nn.unbox(boxed),
+            param_shardings(boxed, mesh),
+        )
+    store = CheckpointStore(folder.checkpoints, CheckpointConfig(), read_only=True)
+    try:
+        return store.restore_params(abstract)
+    finally:
+        store.close()
+
+
+def _summary(folder: RunFolder) -> dict[str, Any]:
+    return read_json(folder.summary) if folder.summary.is_file() else {}

@@ -1,0 +1,54 @@
+"""What a run is, before it begins: parameters and where they lie, bytes, tokens, FLOPs."""
+
+from typing import Any
+
+import jax
+
+from jaxlm.core.trees import leaf_names
+from jaxlm.data import Store
+from jaxlm.train.run import Run
+
+
+def overview(run: Run, store: Store) -> str:
+    """A table of parameters and a few lines of totals, ready to print."""
+    abstract = run.layout.abstract
+    rows = [
+        (name, "x".join(map(str, leaf.shape)), _spec(leaf), f"{_device_bytes(leaf):,}")
+        for name, leaf in leaf_names(abstract.params)
+    ]
+    head = ("parameter", "shape", "sharding", "bytes a device")
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(4)]
+    table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in [head, *rows]]
+    return "\n".join([*table, *_totals(run, store)])
+
+
+def _totals(run: Run, store: Store) -> list[str]:
+    abstract, axes = run.layout.abstract, ", ".join(f"{name} {size}" for name, size in run.mesh.shape.items())
+    num_params = sum(leaf.size for leaf in jax.tree.leaves(abstract.params))
+    state_bytes = sum(_device_bytes(leaf) for leaf in jax.tree.leaves((abstract.params, abstract.opt_state)))
+    batch_tokens = run.train.batch_size * run.seq_len
+    tokens = batch_tokens * run.train.steps
+    text = sum(part.num_tokens for part in store.parts if part.split == "train")
+    flops = run.model.flops_per_token(run.seq_len)
+    padding = run.padded_size - run.train.batch_size
+    filled = f" (+ {padding} rows of padding: {run.padded_size} fill microbatches and devices)" if padding else ""
+    return [
+        f"{num_params:,} parameters; {state_bytes / 2**20:,.1f} MiB a device with optimizer state",
+        f"mesh: {axes} on {run.mesh.size} {run.mesh.devices.flat[0].device_kind} device{'s' if run.mesh.size > 1 else ''}",
+        f"{run.train.steps:,} steps of {run.train.batch_size} rows of {run.seq_len} tokens{filled}: {tokens:,} tokens, "
+        f"{tokens / max(text, 1):.1f} times the training text; {flops:.2e} FLOPs a token, {flops * tokens:.2e} in all",
+    ]
+
+
+def _spec(leaf: Any) -> str:
+    parts = [part for part in leaf.sharding.spec if part is not None]
+    return str(tuple(leaf.sharding.spec)) if parts else "copied"
+
+
+def _device_bytes(leaf: Any) -> int:
+    if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        return 8
+    size = leaf.dtype.itemsize
+    for dim in leaf.sharding.shard_shape(leaf.shape):
+        size *= dim
+    return size

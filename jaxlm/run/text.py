@@ -1,0 +1,103 @@
+"""From a config's sources to a tokenizer and a token store, each made once and found again by its content."""
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from jaxlm.core import Document
+from jaxlm.corpus import read_documents, split_documents
+from jaxlm.data import DataConfig, Store, default_root, store_address, write_store
+from jaxlm.run.config import RunConfig
+from jaxlm.run.values import to_json
+from jaxlm.tokenizer import load_tokenizer
+from jaxlm.tokenizer.base import Tokenizer, TokenizerConfig
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Text:
+    """The text of a config: what decides it, and how to read it."""
+
+    data: DataConfig
+    fingerprints: tuple[str, ...]
+    settings: dict
+    """Plain JSON of all that decides documents and split."""
+
+    def documents(self) -> Iterator[tuple[Document, bool]]:
+        """(document, whether it is held out), from the beginning."""
+        d = self.data
+        read = lambda: read_documents(d.sources, d.steps)
+        return split_documents(read, d.split, d.validation_fraction, d.validation_sources)
+
+    def train_texts(self) -> Iterator[str]:
+        """The training documents' texts, all streams: what a tokenizer may learn from."""
+        return (text for document, held_out in self.documents() if not held_out for text in document.streams.values())
+
+
+def text_of(config: RunConfig, module: str | None = None) -> Text:
+    """The text of a config; looks at the sources, reads none.
+
+    Args:
+      module: the recipe's, where the sources may be its own classes.
+
+    Raises:
+      ConfigError: a source's files are missing.
+    """
+    node = to_json(config, module)["data"]
+    settings = {name: node[name] for name in ("sources", "steps", "split", "validation_fraction", "validation_sources")}
+    return Text(config.data, tuple(source.fingerprint() for source in config.data.sources), settings)
+
+
+def tokenizer_for(config: TokenizerConfig, text: Text, say: Say = print) -> Tokenizer:
+    """Trains the tokenizer on the training text, or takes the one that the same text and settings gave before."""
+    identity = {"tokenizer": to_json(config), "fingerprints": text.fingerprints, "text": text.settings}
+    key = sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:40]
+    folder = default_root().parent / "tokenizers" / key
+    if not folder.is_dir():
+        begun = time.monotonic()
+        say(f"tokenizer: training {type(config).__name__} ...")
+        tokenizer = config.train(text.train_texts)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=folder.parent))
+        tokenizer.save(temporary)
+        try:
+            os.rename(temporary, folder)
+        except OSError:  # another process was first, with the same
+            shutil.rmtree(temporary)
+        say(f"tokenizer: {tokenizer.vocab.size:,} ids, {time.monotonic() - begun:.1f} s")
+    return load_tokenizer(folder)
+
+
+def store_for(text: Text, tokenizer: Tokenizer, say: Say = print) -> Store:
+    """Builds the token store, or opens the one that the same text and tokenizer gave before."""
+    path = default_root() / store_address(text.fingerprints, tokenizer.vocab.digest, text.settings)
+    progress = _Progress()
+    store = write_store(path, text.documents(), tokenizer, progress=progress)
+    if progress.shown:
+        say(f"token store: {path}")
+    for row in store.describe():
+        say(
+            f"  {row['split']:<10} {row['source']:<16} {row['documents']:>9,} documents {row['tokens']:>13,} tokens {row['bytes']:>13,} bytes"
+        )
+    return store
+
+
+class _Progress:
+    """A line now and then while documents are encoded."""
+
+    def __init__(self) -> None:
+        self.shown, self._last = False, time.monotonic()
+
+    def __call__(self, num_documents: int) -> None:
+        self.shown = True
+        if time.monotonic() - self._last >= 2:
+            self._last = time.monotonic()
+            print(f"token store: {num_documents:,} documents ...", file=sys.stderr, flush=True)

@@ -1,0 +1,135 @@
+"""What a run writes down while it goes: metrics.jsonl, TensorBoard events, a progress bar or plain lines."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+Metrics = Mapping[str, float]
+
+
+class Log(Protocol):
+    """A place where metrics go."""
+
+    def write(self, step: int, metrics: Metrics) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class MetricsFile:
+    """`metrics.jsonl`: one JSON object a line, flushed; no step twice, also after a resume."""
+
+    def __init__(self, path: Path, resumed_step: int):
+        self._keep_until(path, resumed_step)
+        self._file = path.open("a")
+
+    def write(self, step: int, metrics: Metrics) -> None:
+        self._file.write(json.dumps({"step": step, **metrics}) + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
+
+    @staticmethod
+    def _keep_until(path: Path, step: int) -> None:
+        """Takes away the lines of steps that will be computed again, and a last line that a kill cut short."""
+        if not path.exists():
+            return
+        kept = []
+        for line in path.read_text().splitlines():
+            try:
+                if json.loads(line)["step"] <= step:
+                    kept.append(line + "\n")
+            except ValueError:
+                continue
+        temporary = path.with_suffix(".tmp")
+        temporary.write_text("".join(kept))
+        os.replace(temporary, path)
+
+
+class TensorBoard:
+    """Event files that TensorBoard reads."""
+
+    def __init__(self, folder: Path, resumed_step: int):
+        from tensorboardX import SummaryWriter
+
+        self._writer = SummaryWriter(str(folder), purge_step=resumed_step + 1 if resumed_step else None)
+
+    def write(self, step: int, metrics: Metrics) -> None:
+        for name, value in metrics.items():
+            self._writer.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+SHOWN = {
+    "train/loss": "loss",
+    "eval/loss": "eval loss",
+    "eval/bits_per_byte": "bits/byte",
+    "eval/bits_per_masked_byte": "bits/masked byte",
+}
+
+
+class PlainLines:
+    """A line at most every five seconds, on stderr: for pipes and files."""
+
+    def __init__(self, steps: int, first: int):
+        self.steps, self._begun, self._last = steps, (time.monotonic(), first), 0.0
+
+    def write(self, step: int, metrics: Metrics) -> None:
+        now = time.monotonic()
+        if now - self._last >= 5 or step == self.steps or any(name.startswith("eval/") for name in metrics):
+            self._last = now
+            begun, first = self._begun
+            left = (now - begun) / max(step - first, 1) * (self.steps - step)
+            print(f"step {step}/{self.steps}  {_words(metrics)}  {left:.0f} s left", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        pass
+
+
+class ProgressBar:
+    """A rich bar on the terminal (stderr): step, loss, tokens/s, MFU, time left."""
+
+    def __init__(self, steps: int, first: int, console: Any):
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._progress = Progress(
+            MofNCompleteColumn(),
+            BarColumn(bar_width=24),
+            TextColumn("{task.description}"),
+            TimeRemainingColumn(),
+            console=console,
+            refresh_per_second=4,
+        )
+        self._task = self._progress.add_task("compiling ...", total=steps, completed=first)
+        self._progress.start()
+
+    def write(self, step: int, metrics: Metrics) -> None:
+        self._progress.update(self._task, completed=step, description=_words(metrics))
+        if any(name.startswith("eval/") for name in metrics):
+            self._progress.console.print(f"step {step}  {_words(metrics)}")
+
+    def close(self) -> None:
+        self._progress.stop()
+
+
+def _words(metrics: Metrics) -> str:
+    parts = [f"{label} {metrics[name]:.4f}" for name, label in SHOWN.items() if name in metrics]
+    if "perf/tokens_per_s" in metrics:
+        parts.append(f"{metrics['perf/tokens_per_s']:,.0f} tokens/s")
+    if "perf/mfu" in metrics:
+        parts.append(f"MFU {metrics['perf/mfu']:.0%}")
+    return "  ".join(parts)
+
+
+def progress(steps: int, first: int) -> Log:
+    """A bar where stderr is a terminal, else plain lines."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    return ProgressBar(steps, first, console) if console.is_terminal else PlainLines(steps, first)
