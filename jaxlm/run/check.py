@@ -54,7 +54,9 @@ def fit(value: Any, allowed: Any, key: str) -> Any:
     if fitted is _MISFIT:
         choices = [str(c) for c in get_args(allowed)] if get_origin(allowed) is Literal else []
         hint = nearest(value, choices) if isinstance(value, str) and choices else ""
-        hint = hint if "Did you mean" in hint else f" Set it in the recipe or with --{key.replace('_', '-')} VALUE."
+        if "Did you mean" not in hint:
+            on_line = f" or with --{key.replace('_', '-')} VALUE" if any(map(_is_leaf_type, members(allowed))) else ""
+            hint = f" Set it in the recipe{on_line}."
         raise ConfigError(f"{key}: {_show(value)} was given, {describe(allowed)} is allowed.{hint}")
     return fitted
 
@@ -166,7 +168,8 @@ def _fit_leaf(value: Any, member: Any) -> Any:
 
 
 def _is_leaf_type(member: Any) -> bool:
-    return member in (None, type(None), bool, int, float, str, Path, tuple, Literal, *_MAPPINGS)
+    plain = (None, type(None), bool, int, float, str, Path, tuple, Literal, *_MAPPINGS)
+    return (get_origin(member) or member) in plain
 
 
 def _isinstance(value: Any, member: Any) -> bool:

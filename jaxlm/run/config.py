@@ -1,10 +1,12 @@
 """The whole of a run, as one value: the groups of all rooms together."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from jaxlm.checkpoint.config import CheckpointConfig
 from jaxlm.data.config import DataConfig
-from jaxlm.models.layers.base import Settings
+from jaxlm.models.transformer import Transformer
 from jaxlm.objectives.base import Objective
 from jaxlm.optim.base import Optimizer
 from jaxlm.parallel.config import MeshConfig
@@ -16,8 +18,8 @@ from jaxlm.train.config import LogConfig, TrainConfig
 class RunConfig:
     """Everything that decides a run. A recipe returns one; the command line overrides any field of its values."""
 
-    model: Settings
-    """The network: a `Transformer`, such as `gpt2("small")`, or a model of the recipe's own."""
+    model: Transformer
+    """The network, such as `gpt2("small")`."""
     objective: Objective
     """What it learns from text."""
     optimizer: Optimizer
@@ -34,3 +36,15 @@ class RunConfig:
     """When the state is saved."""
     log: LogConfig = field(default_factory=LogConfig)
     """What is written down."""
+
+
+def with_schedule_length(config: RunConfig, saved: Mapping[str, Any] | None = None) -> RunConfig:
+    """The config with `optimizer.steps` resolved: as given, else the run's own of before, else `train.steps`.
+
+    Args:
+      saved: the config, in JSON, of the run that goes on; None: a new run.
+    """
+    if config.optimizer.steps is not None:
+        return config
+    steps = saved["optimizer"]["steps"] if saved else config.train.steps
+    return replace(config, optimizer=replace(config.optimizer, steps=steps))

@@ -105,7 +105,7 @@ def decide_folder(
     """
     named = run_dir or recipe.run_dir
     passed: list[tuple[Path, tuple[Difference, ...]]] = []
-    node = recipe.json
+    node = recipe.to_json()
     for path in [named] if named else _defaults(recipe.name):
         folder = RunFolder(path.expanduser().absolute())
         saved, found = _compare(folder, node, recipe.digest, also)

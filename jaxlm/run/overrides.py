@@ -153,7 +153,7 @@ def _resolve(flag: Flag, known: Mapping[str, Any], also: Sequence[str]) -> tuple
     hint = f" Did you mean {' or '.join(map(repr, names[:3]))}?" if ends else nearest(flag.typed, names)
     if "Did you mean" not in hint:
         hint = " See --help for all."
-    raise ConfigError(f"{flag.typed}: unknown.{hint}")
+    raise ConfigError(f"{flag.typed}: there is no such flag.{hint}")
 
 
 def _nodes(value: Any, allowed: Any, key: str) -> Iterator[tuple[str, Any]]:

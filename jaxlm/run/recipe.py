@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 from jaxlm.core import ConfigError
@@ -14,7 +15,7 @@ from jaxlm.run.config import RunConfig
 from jaxlm.run.dials import COMMAND_FLAGS, check_dials, dial_types, read_dials
 from jaxlm.run.overrides import override, split_flags
 from jaxlm.run.saved import holds_own, read_config, recipe_beside
-from jaxlm.run.source import load_source, run_code, source_of
+from jaxlm.run.source import Source, load_source, run_code, source_of
 from jaxlm.run.values import to_json
 
 
@@ -41,15 +42,14 @@ class Recipe:
         """Hex SHA-256 of the source."""
         return None if self.source is None else hashlib.sha256(self.source.encode()).hexdigest()
 
-    @property
-    def json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The config as it is saved. Raises ConfigError where a value cannot be (see `to_json`)."""
         return to_json(self.config, self.module)
 
     @property
     def holds_own(self) -> bool:
         """Whether the config holds classes of the recipe: then the source is part of the config."""
-        return holds_own(self.json)
+        return holds_own(self.to_json())
 
 
 def load_recipe(
@@ -74,10 +74,7 @@ def load_recipe(
             raise ConfigError(f"{next(iter(dials))}: {path} is a finished config and has no dials. Override its fields.")
     else:
         source = load_source(path)
-        function = vars(source.module).get("config")
-        if not callable(function):
-            raise ConfigError(f"{path}:1: has no function `config`. A recipe defines def config() -> RunConfig.")
-        line = f"{path}:{getattr(getattr(function, '__code__', None), 'co_firstlineno', 1)}"
+        function, line = config_function(source)
         types = dial_types(function, line)
         from_flags, flags = read_dials(types, flags)
         given = check_dials(function, types, {**(dials or {}), **from_flags}, line)
@@ -89,6 +86,14 @@ def load_recipe(
         recipe = Recipe(fit_fields(config), name, source.text, source.module.__name__, None, given, function)
     also = [*(dial_types(recipe.function, str(path)) if recipe.function else ()), *COMMAND_FLAGS]
     return dataclasses.replace(recipe, config=override(recipe.config, flags, also))
+
+
+def config_function(source: Source) -> tuple[Callable[..., Any], str]:
+    """A recipe's `config`, and FILE:LINE where it is defined. Raises ConfigError where there is none."""
+    function = vars(source.module).get("config")
+    if not isinstance(function, FunctionType):
+        raise ConfigError(f"{source.path}:1: has no function `config`. A recipe defines def config() -> RunConfig.")
+    return function, f"{source.path}:{function.__code__.co_firstlineno}"
 
 
 def recipe_of(config: RunConfig, name: str = "run") -> Recipe:

@@ -76,7 +76,11 @@ def source_of(config: Any) -> Source | None:
 
 
 def run_code(path: Path, call: Callable[[], Any]) -> Any:
-    """`call()`, which runs the file's code; what it raises becomes a ConfigError that names file and line."""
+    """`call()`, which runs the file's code; what it raises becomes a ConfigError that names file and line.
+
+    Changes of `sys.path` end with it: what was imported so could not be found again when the run goes on.
+    """
+    before = list(sys.path)
     try:
         return call()
     except SyntaxError as error:
@@ -86,3 +90,5 @@ def run_code(path: Path, call: Callable[[], Any]) -> Any:
         place = f"{path}:{lines[-1]}" if lines else str(path)
         said = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}".rstrip(": ")
         raise ConfigError(f"{place}: {said}") from error
+    finally:
+        sys.path[:] = before

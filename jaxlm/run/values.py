@@ -65,7 +65,7 @@ def _encode(value: Any, key: str, recipe_module: str | None) -> Any:
         cls = type(value)
         if not cls.__dataclass_params__.frozen:
             raise ConfigError(f"{key}: {cls.__qualname__} can change. Write @dataclass(frozen=True) above it.")
-        fields = {name: _encode(getattr(value, name), hint, join(key, name), recipe_module) for name, hint in hints(cls).items()}
+        fields = {name: _encode(getattr(value, name), join(key, name), recipe_module) for name in hints(cls)}
         return {"type": _type_name(cls, key, recipe_module), **fields}
     if isinstance(value, tuple | list):
         return [_encode(part, join(key, i), recipe_module) for i, part in enumerate(value)]
