@@ -1,0 +1,44 @@
+"""`jaxlm tokenizer show`."""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass
+from typing import Any
+
+from jaxlm.cli.command import Command, flag, positional
+
+
+@dataclass(frozen=True)
+class TokenizerShowArguments:
+    """The words of `jaxlm tokenizer show`."""
+
+    run: str = positional("A run folder.")
+    text: str = flag(MISSING, "TEXT", "The text to cut into tokens.")
+
+
+def run(arguments: TokenizerShowArguments) -> Mapping[str, Any]:
+    """Prints each token with its id; returns them, and the text that they give back."""
+    from jaxlm.run.loaded import run_folder
+    from jaxlm.tokenizer import load_tokenizer
+
+    tokenizer = load_tokenizer(run_folder(arguments.run).tokenizer)
+    (ids,) = tokenizer.encode_batch([arguments.text])
+    pieces = tokenizer.pieces(ids)
+    for number, piece in zip(ids, pieces, strict=True):
+        print(f"{number:>8}  {piece}")
+    print(f"{len(ids)} tokens, {len(arguments.text.encode())} bytes; a vocabulary of {tokenizer.vocab.size}")
+    return {
+        "ids": ids.tolist(),
+        "pieces": pieces,
+        "decoded": tokenizer.decode(ids),
+        "vocab_size": tokenizer.vocab.size,
+        "digest": tokenizer.vocab.digest,
+    }
+
+
+COMMAND = Command(
+    name="tokenizer show",
+    summary="Print the tokens of a text, with their ids.",
+    arguments=TokenizerShowArguments,
+    run=run,
+    examples=('jaxlm tokenizer show runs/quickstart --text "The cat sat."',),
+)
