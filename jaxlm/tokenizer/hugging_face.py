@@ -25,7 +25,8 @@ SURROGATES = re.compile("[\ud800-\udfff]")
 class TokenizersFile(TokenizerConfig):
     """A published tokenizer, unchanged; special ids are found by their names ([PAD] [CLS] <s> </s> <mask> ...).
 
-    Where a tokenizer has no pad, eos is taken (GPT-2); where it has no bos, pad is (T5).
+    Where a tokenizer has no pad, eos is taken (GPT-2); where it has no bos, pad is (T5); where it has a mask but no
+    [CLS] and [SEP], bos and eos are (RoBERTa).
     """
 
     path: Path
@@ -120,6 +121,8 @@ def _vocab(vocabulary: Mapping[str, int], definition: Mapping[str, Any], digest:
         raise ValueError(f"it has no end token; one of {' '.join(SPECIALS['eos'])} is wanted")
     pad = eos if found["pad"] is None else found["pad"]
     bos = pad if found["bos"] is None else found["bos"]
+    if found["mask"] is not None and found["cls"] is None:
+        found |= {"cls": bos, "sep": eos}
     sentinels = sorted((int(match[1]), id) for name, id in vocabulary.items() if (match := SENTINEL.fullmatch(name)))
     size = max(vocabulary.values()) + 1
     special_V = np.zeros(size, bool)

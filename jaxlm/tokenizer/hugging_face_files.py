@@ -34,8 +34,6 @@ def read_definition(path: Path) -> dict[str, Any]:
         definition = _definition(path)
         definition |= {"truncation": None, "padding": None, "post_processor": None}
         definition["model"]["dropout"] = None
-        for token in definition["added_tokens"]:
-            token["special"] = token["special"] or is_special(token["content"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"tokenizer.path: {path} holds no tokenizer that can be read ({error!r}). {WANTED}") from error
     return definition
@@ -75,7 +73,7 @@ def _word_piece(folder: Path) -> dict[str, Any]:
     """BERT. One piece a line; lower-cased text if no piece has a capital, unless tokenizer_config.json says otherwise."""
     pieces = (folder / "vocab.txt").read_text("utf-8").rstrip("\n").split("\n")
     settings = folder / "tokenizer_config.json"
-    lower = all(piece == piece.lower() or is_special(piece) for piece in pieces)
+    lower = all(piece == piece.lower() or _is_special(piece) for piece in pieces)
     if settings.exists():
         lower = json.loads(settings.read_bytes()).get("do_lower_case", lower)
     model = {
@@ -107,6 +105,6 @@ def _assemble(model: Any, pre_tokenizer: Any, decoder: Any, normalizer: Any) -> 
     }
 
 
-def is_special(name: str) -> bool:
+def _is_special(name: str) -> bool:
     """Whether a token of this name stands for no text."""
     return any(name in names for names in SPECIALS.values()) or SENTINEL.fullmatch(name) is not None

@@ -61,7 +61,7 @@ def test_special_ids_are_found_by_name(make):
     ids = {name: (v.size, v.pad, v.bos, v.eos, v.unk, v.mask, v.cls, v.sep) for name, v in found.items()}
     assert ids == {
         "gpt2": (50257, 50256, 50256, 50256, None, None, None, None),
-        "roberta-base": (50265, 1, 0, 2, 3, 50264, None, None),
+        "roberta-base": (50265, 1, 0, 2, 3, 50264, 0, 2),
         "bert-base-uncased": (30522, 0, 101, 102, 100, 103, 101, 102),
         "bert-base-cased": (28996, 0, 101, 102, 100, 103, 101, 102),
         "t5-small": (32100, 0, 0, 1, 2, None, None, None),
@@ -95,6 +95,20 @@ def test_pickles_keep_it(make, name):
     assert np.array_equal(copy.encode_batch([FORGED])[0], make(name).encode_batch([FORGED])[0])
 
 
+def test_the_name_of_a_special_token_is_encoded_as_any_text(data_dir, make, tmp_path):
+    """As tokenizer.json, GPT-2 has its special token among those that the library looks for in text."""
+    files = data_dir / "tokenizers" / "gpt2"
+    published = tokenizers.Tokenizer(tokenizers.models.BPE.from_file(str(files / "vocab.json"), str(files / "merges.txt")))
+    published.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    published.decoder = tokenizers.decoders.ByteLevel()
+    published.add_special_tokens(["<|endoftext|>"])
+    assert published.encode("<|endoftext|>").ids == [50256]
+    published.save(str(tmp_path / "tokenizer.json"))
+    tokenizer = TokenizersFile(tmp_path).train(list)
+    assert tokenizer.vocab.eos == 50256
+    assert tokenizer.encode_batch([FORGED])[0].tolist() == make("gpt2").encode_batch([FORGED])[0].tolist()
+
+
 def test_lone_surrogates_become_replacement_characters(make):
     assert make("gpt2").decode(make("gpt2").encode_batch(["a\ud800b"])[0]) == "a\ufffdb"
 
@@ -106,7 +120,7 @@ def word_level(tmp_path: Path) -> Path:
     tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel(vocabulary, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
     tokenizer.post_processor = tokenizers.processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
-    tokenizer.add_tokens(["<extra>", "fish"])
+    tokenizer.add_tokens(["<extra>", "fish", "</s>"])
     tokenizer.enable_padding(length=8)
     tokenizer.enable_truncation(2)
     tokenizer.save(str(tmp_path / "tokenizer.json"))
@@ -143,6 +157,7 @@ def test_messages(tmp_path, word_level):
         TokenizersFile(tmp_path / "broken.json").train(list)
     content = json.loads((word_level / "tokenizer.json").read_text())
     del content["model"]["vocab"]["</s>"]
+    content["added_tokens"] = []
     (tmp_path / "endless.json").write_text(json.dumps(content))
     with pytest.raises(ConfigError, match=r"endless\.json is no tokenizer \(it has no end token; one of </s> <eos>"):
         TokenizersFile(tmp_path / "endless.json").train(list)

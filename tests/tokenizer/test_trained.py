@@ -88,6 +88,14 @@ def test_unknown_characters_are_unk(unknown):
     assert tokenizer.decode(tokenizer.encode_batch([f"a{unknown}b"])[0]) == "ab"
 
 
+def test_all_characters_but_the_known_ones_are_unk():
+    tokenizer = make("characters")
+    every_code = "".join(map(chr, range(0x110000)))
+    (ids_N,) = tokenizer.encode_batch([every_code])
+    known = np.flatnonzero(ids_N != tokenizer.vocab.unk)
+    assert "".join(map(chr, known)) == tokenizer.alphabet
+
+
 @every
 def test_special_ids_are_those_asked_for(name):
     vocab = make(name).vocab
