@@ -48,7 +48,7 @@ class TokenizersFile(TokenizerConfig):
 class HuggingFaceTokenizer:
     """A tokenizer in the format of tokenizer.json. Lossless only where the published one is; lone surrogates become U+FFFD.
 
-    No added token is looked for in text. Where a vocabulary would still give a special id for text that looks like its
+    No special token is looked for in text; added tokens that stand for text are. Where a vocabulary would still give a special id for text that looks like its
     name (a unigram model does), that stretch is encoded character by character.
     """
 
