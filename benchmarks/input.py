@@ -19,22 +19,14 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxlm.core import Document, Vocab
+from jaxlm.core import Document
 from jaxlm.data import Batches, Examples, WindowReader, iterate, pack, write_store
 from jaxlm.objectives import CausalLM
+from jaxlm.tokenizer import Bytes
 
 SEQ_LEN, BATCH_SIZE = 1024, 16
 WORKERS = (0, 1, 2)
 AIMS = {0: 10e6, 1: 8e6, 2: 8e6}
-
-
-class Bytes:
-    """One id a byte, then bos and eos: enough to fill a store."""
-
-    vocab = Vocab(size=258, digest="bytes", pad=256, bos=256, eos=257)
-
-    def encode_batch(self, texts: list[str]) -> list[np.ndarray]:
-        return [np.frombuffer(text.encode(), np.uint8).astype(np.uint16) for text in texts]
 
 
 def documents(num_tokens: int) -> Iterator[tuple[Document, bool]]:
@@ -71,12 +63,13 @@ def main() -> None:
     say = sys.stderr if args.json else sys.stdout
     rates = {}
     with tempfile.TemporaryDirectory() as folder:
-        store = write_store(Path(folder) / "store", documents(args.tokens), Bytes())
+        tokenizer = Bytes().train(list)
+        store = write_store(Path(folder) / "store", documents(args.tokens), tokenizer)
         part = store.part("train", "synthetic")
         objective = CausalLM()
         raw_length = objective.raw_length(SEQ_LEN)
         reader = WindowReader(part, pack(part, "windows", raw_length, objective.overlap), raw_length)
-        examples = Examples([reader], objective, Bytes.vocab, seq_len=SEQ_LEN, seed=0)
+        examples = Examples([reader], objective, tokenizer.vocab, seq_len=SEQ_LEN, seed=0)
         print(f"{part.num_tokens:,} tokens, {part.num_documents:,} documents, {os.cpu_count()} CPUs", file=say)
         for workers in WORKERS:
             rates[workers] = measure(examples, workers, args.seconds)

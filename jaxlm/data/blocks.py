@@ -1,7 +1,8 @@
 """Files with a checksum a block: what a token store is made of."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -41,13 +42,8 @@ class BlockWriter:
         Raises:
           RunError: the file cannot be written (a full disk).
         """
-        try:
+        with self._disk():
             self._file.write(data)
-        except OSError as error:
-            raise RunError(
-                f"{self.path}: {error.strerror} after {self.size} bytes; "
-                "free some space, or set JAXLM_CACHE to a folder on another disk"
-            ) from error
         view = memoryview(data)
         while view:
             room = BLOCK_BYTES - self.size % BLOCK_BYTES
@@ -64,12 +60,29 @@ class BlockWriter:
         return {"bytes": self.size, "blocks": self._blocks + unfinished}
 
     def sync(self) -> None:
-        """On the disk, also if the machine fails now."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        """On the disk, also if the machine fails now.
+
+        Raises:
+          RunError: the file cannot be written (a full disk).
+        """
+        with self._disk():
+            self._file.flush()
+            os.fsync(self._file.fileno())
 
     def close(self) -> None:
-        self._file.close()
+        """Lets go of the file; what was not synced may be lost."""
+        with suppress(OSError):
+            self._file.close()
+
+    @contextmanager
+    def _disk(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise RunError(
+                f"{self.path}: {error.strerror} after {self.size} bytes; "
+                "free some space, or set JAXLM_CACHE to a folder on another disk"
+            ) from error
 
 
 def check_size(path: Path, record: Mapping[str, Any]) -> None:

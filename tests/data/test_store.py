@@ -1,16 +1,20 @@
+import gzip
 import json
 import multiprocessing
+import os
 import pickle
 import shutil
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from data_fakes import BOS, EOS, ByteTokenizer, items
 
 from jaxlm.core import Document, RunError
-from jaxlm.data import blocks, default_root, open_store, store_address, verify_store, write_store
+from jaxlm.data import blocks, default_root, open_store, store_address, store_writer, verify_store, write_store
+from jaxlm.tokenizer import Bytes
 
 
 def read_back(store):
@@ -139,8 +143,6 @@ def test_a_damaged_header_is_found(tmp_path):
 
 
 def small_batches(monkeypatch):
-    from jaxlm.data import store_writer
-
     monkeypatch.setattr(store_writer, "BATCH_DOCUMENTS", 4)
 
 
@@ -163,6 +165,64 @@ def test_a_build_that_was_cut_off_goes_on(tmp_path, monkeypatch):
     verify_store(store.path)
     assert read_back(store) == expected(pairs)
     assert [p.name for p in tmp_path.iterdir() if "store" in p.name] == ["store"]
+
+
+def build_slowly(path):
+    def slowly():
+        for pair in items(400):
+            time.sleep(0.002)
+            yield pair
+
+    store_writer.BATCH_DOCUMENTS = 4
+    write_store(path, slowly(), ByteTokenizer(), commit_seconds=0.02)
+
+
+def test_a_build_that_was_killed_goes_on(tmp_path):
+    process = multiprocessing.get_context("spawn").Process(target=build_slowly, args=(tmp_path / "store",))
+    process.start()
+    while not (tmp_path / ".store.building" / "progress.json").exists():
+        time.sleep(0.01)
+    time.sleep(0.1)
+    process.kill()
+    process.join()
+    assert not (tmp_path / "store").exists()
+    tokenizer = ByteTokenizer()
+    store = write_store(tmp_path / "store", items(400), tokenizer)
+    assert 0 < tokenizer.num_texts < 400
+    verify_store(store.path)
+    assert read_back(store) == expected(items(400))
+    assert store.digest == write_store(tmp_path / "whole", items(400), ByteTokenizer()).digest
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("num_bytes", [10, 10**6])
+def test_a_full_disk_is_said(num_bytes):
+    file = blocks.BlockWriter(Path("/dev/full"))
+
+    def write():
+        file.write(b"x" * num_bytes)
+        file.sync()
+
+    with pytest.raises(RunError, match=r"/dev/full: No space left on device after \d+ bytes; free some space, or set JAXLM_CACHE"):
+        write()
+    file.close()
+
+
+DATA = Path(os.environ.get("JAXLM_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
+
+
+@pytest.mark.skipif(not (DATA / "gutenberg").is_dir(), reason=f"{DATA}/gutenberg is not there (set JAXLM_TEST_DATA)")
+def test_books_come_back_to_the_letter(tmp_path):
+    tokenizer = Bytes().train(list)
+    books = sorted((DATA / "gutenberg").glob("*.gz"))[:3]
+    texts = {book.name: gzip.decompress(book.read_bytes()).decode() for book in books}
+    store = write_store(tmp_path / "store", [(Document.of(name, text, "books"), False) for name, text in texts.items()], tokenizer)
+    part = store.part("train", "books")
+    assert part.num_bytes == sum(len(text.encode()) for text in texts.values())
+    for k, (name, text) in enumerate(texts.items()):
+        entry = part.document(k)
+        assert entry.id == name
+        assert tokenizer.decode(part.ids(entry.start, entry.stop)) == text
 
 
 def test_a_build_without_a_word_on_progress_begins_anew(tmp_path, monkeypatch):
