@@ -48,8 +48,8 @@ class TokenizersFile(TokenizerConfig):
 class HuggingFaceTokenizer:
     """A tokenizer in the format of tokenizer.json. Lossless only where the published one is; lone surrogates become U+FFFD.
 
-    No special token is looked for in text; added tokens that stand for text are. Where a vocabulary would still give a special id for text that looks like its
-    name (a unigram model does), that stretch is encoded character by character.
+    No special token is looked for in text; added tokens that stand for text are. Where a vocabulary would still give a
+    special id for text that looks like its name (a unigram model does), that stretch is encoded character by character.
     """
 
     def __init__(self, definition: str):
