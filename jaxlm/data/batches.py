@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import Future
 from multiprocessing import connection, parent_process, resource_tracker
@@ -84,30 +85,20 @@ class BatchIterator(Iterator[Example]):
     """
 
     def __init__(self, iterator: Any):
-        self._closed = False
-        self._iterator = iterator
-        self._first: Future | None = Future()
-        self._starter = threading.Thread(target=self._start, args=(self._first,), name="data-start", daemon=True)
-        self._starter.start()
-
-    def _start(self, first: "Future[Example]") -> None:
-        # Workers inherit the signals that are blocked in the thread that starts them. Starting the tracker of shared
-        # memory unblocks them, so it is started before.
-        resource_tracker.ensure_running()
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-        try:
-            first.set_result(next(self._iterator))
-        except BaseException as error:
-            first.set_exception(error)
+        self._held = [iterator]
+        self._first: Future[Example] | None = Future()
+        starter = threading.Thread(target=_start, args=(iterator, self._first), name="data-start", daemon=True)
+        starter.start()
+        self._end = weakref.finalize(self, _end, self._held, starter)  # also when forgotten, and before Python shuts down
 
     def __next__(self) -> Example:
-        if self._closed:
+        if not self._end.alive:
             raise StopIteration
         try:
             if self._first is not None:
                 first, self._first = self._first, None
                 return first.result()
-            return next(self._iterator)
+            return next(self._held[0])
         except RuntimeError as error:
             if "terminated unexpectedly" not in str(error):
                 raise
@@ -118,16 +109,32 @@ class BatchIterator(Iterator[Example]):
 
     def close(self) -> None:
         """Ends the thread or the workers and waits for them."""
-        if not self._closed:
-            self._closed = True
-            self._starter.join()
-            self._iterator.close()
+        self._end()
+        self._first = None
 
     def __enter__(self) -> "BatchIterator":
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _start(iterator: Any, first: "Future[Example]") -> None:
+    """Makes the first batch; starts the workers."""
+    # Workers inherit the signals that are blocked in the thread that starts them. Starting the tracker of shared
+    # memory unblocks them, so it is started before.
+    resource_tracker.ensure_running()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        first.set_result(next(iterator))
+    except BaseException as error:
+        first.set_exception(error)
+
+
+def _end(held: list[Any], starter: threading.Thread) -> None:
+    """Closes the iterator and lets go of it: else Grain closes it once more, and fails, while Python shuts down."""
+    starter.join()
+    held.pop().close()
 
 
 def _grain_iterator(batches: Batches, num_workers: int, prefetch: int) -> Any:

@@ -122,6 +122,15 @@ def test_errors_of_a_row_reach_the_caller(store, num_workers):
     assert await_none(multiprocessing.active_children) == []
 
 
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_an_iterator_that_is_forgotten_ends(examples, num_workers):
+    iterator = iterate(Batches(examples, batch_size=4, start_position=0), num_workers=num_workers)
+    next(iterator)
+    del iterator
+    assert await_none(threads) == []
+    assert await_none(multiprocessing.active_children) == []
+
+
 def test_closing_at_once_and_twice(examples):
     iterator = iterate(Batches(examples, batch_size=4, start_position=0), num_workers=1)
     iterator.close()
@@ -195,7 +204,8 @@ def trainer(tmp_path, *arguments):
     script = tmp_path / "trainer.py"
     script.write_text(TRAINER)
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{Path(__file__).parent}"}
-    return subprocess.Popen([sys.executable, script, *arguments], stdout=subprocess.PIPE, env=environment, text=True)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen([sys.executable, script, *arguments], **pipes, env=environment, text=True)
 
 
 def test_workers_leave_signals_to_the_trainer_and_a_killed_one_is_named(store, tmp_path):
@@ -213,6 +223,7 @@ def test_workers_end_with_the_trainer(store, tmp_path, end):
         if end == "killed":
             process.kill()
         assert process.wait(40) == (-signal.SIGKILL if end == "killed" else 0)
+        assert end == "killed" or not process.stderr.read()
     assert await_none(lambda: [pid for pid in workers if alive(pid)]) == []
 
 
