@@ -7,14 +7,13 @@ from jaxlm.cli.main import main
 
 
 def test_it_makes_the_store_and_says_where(capsys, recipe, tmp_path, monkeypatch):
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home/.cache"))
+    monkeypatch.setenv("JAXLM_CACHE", str(tmp_path / "cache"))
     Path("shakespeare.txt").write_text("To be, or not to be, that is the question.\n" * 50)
     assert main(["data", "build", recipe, "--json"]) == 0
     out, _ = capsys.readouterr()
     result = json.loads(out)
     assert Path(result["store"]).is_dir()
-    assert str(tmp_path) in result["store"]
+    assert Path(result["store"]).is_relative_to(tmp_path / "cache")
     assert main(["data", "build", recipe, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["digest"] == result["digest"]
 

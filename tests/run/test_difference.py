@@ -55,6 +55,7 @@ def test_the_schedule_keeps_its_length(recipe):
     assert with_schedule_length(config).optimizer.steps == 50
     assert with_schedule_length(config, {"optimizer": {"steps": 10}}).optimizer.steps == 10
     given = load_recipe(recipe, ["--optimizer.steps", "7"]).config
+    assert with_schedule_length(given).optimizer.steps == 7
     assert with_schedule_length(given, {"optimizer": {"steps": 7}}) == given
 
 

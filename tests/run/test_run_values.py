@@ -1,5 +1,6 @@
 """Config values to JSON and back; what is trusted; the words of every error."""
 
+import importlib.util
 import json
 import sys
 from dataclasses import dataclass, replace
@@ -126,8 +127,8 @@ def test_a_group_alone_needs_no_trust_for_the_others(recipe, tmp_path):
         ("objective.type", "jaxlm.core.lookup:load", "objective.type: 'jaxlm.core.lookup:load' in {} is unknown."),
         (
             "objective.type",
-            "jaxlm.run.values:dataclasses.Field",
-            "objective.type: 'jaxlm.run.values:dataclasses.Field' in {}",
+            "jaxlm.models.transformer:nn.Dense",
+            "objective.type: 'jaxlm.models.transformer:nn.Dense' in {} is unknown.",
         ),
         ("objective.type", "subprocess:Popen", "objective.type: 'subprocess:Popen' in {} is code that is not jaxlm's own."),
         ("objective.type", "CausalLM", "objective.type: 'CausalLM' is no type. Allowed: 'package.module:Class'."),
@@ -227,6 +228,16 @@ def test_a_class_found_by_a_changed_path_is_refused_and_an_installed_one_is_not(
         read_config(save(loaded, tmp_path / "run"))
     assert read_config(save(loaded, tmp_path / "run"), trust=True) == loaded.config
     sys.modules.pop("my_losses")
+
+
+def test_a_file_that_bears_an_installed_name_is_not_installed(recipe, tmp_path, monkeypatch):
+    (tmp_path / "wave.py").write_text(recipe.read_text())
+    spec = importlib.util.spec_from_file_location("wave", tmp_path / "wave.py")
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "wave", module)
+    spec.loader.exec_module(module)
+    with pytest.raises(ConfigError, match=r"^objective: class Focal comes from .*/wave.py and could not be found again"):
+        to_json(module.config(own=True))
 
 
 def test_paths_are_paths_also_where_strings_may_stand():
