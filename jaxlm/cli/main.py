@@ -14,6 +14,8 @@ from jaxlm.core.lookup import load
 
 COMMANDS = {
     "train": "jaxlm.cli.train:COMMAND",
+    "generate": "jaxlm.cli.generate:COMMAND",
+    "fill-mask": "jaxlm.cli.fill_mask:COMMAND",
     "data build": "jaxlm.cli.data_build:COMMAND",
     "tokenizer show": "jaxlm.cli.tokenizer_show:COMMAND",
     "config show": "jaxlm.cli.config_show:COMMAND",

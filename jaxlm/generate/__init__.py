@@ -1,0 +1,26 @@
+"""Text from trained models: continuations from those that look back, fillings for gaps from those that look both ways."""
+
+from jaxlm.generate.candidates import Candidate
+from jaxlm.generate.continuation import Completion, Continuation, Piece, collect, complete, generate_texts, stream_pieces
+from jaxlm.generate.decode import Step, stream
+from jaxlm.generate.gaps import Filled, fill_mask
+from jaxlm.generate.sampling import Sampling, sample
+from jaxlm.generate.streaming import TextStream
+
+__all__ = [
+    "Candidate",
+    "Completion",
+    "Continuation",
+    "Filled",
+    "Piece",
+    "Sampling",
+    "Step",
+    "TextStream",
+    "collect",
+    "complete",
+    "fill_mask",
+    "generate_texts",
+    "sample",
+    "stream",
+    "stream_pieces",
+]

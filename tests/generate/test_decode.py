@@ -1,0 +1,125 @@
+"""With and without the cache, alone and in a batch, padded or not: the same text."""
+
+import jax
+import numpy as np
+import pytest
+from tiny import VOCAB_SIZE, model, params
+
+from jaxlm.core import Inputs
+from jaxlm.generate import Sampling, decode, stream
+from jaxlm.generate.prompts import bucket, padded
+
+FAMILIES = ["gpt2", "llama"]
+GREEDY = Sampling(temperature=0)
+PROMPTS = [np.array(ids, np.int32) for ids in ([2, 9, 40], [2], [2, 11, 12, 13, 14, 15, 16], [2, *range(20, 38)])]
+
+
+def keys(number):
+    return jax.random.split(jax.random.key(7), number)
+
+
+def continuations(model, params, prompts, limits, **settings):
+    """ids_N of each row."""
+    given = {"keys_B": keys(len(prompts)), "sampling": GREEDY, "vocab_size": VOCAB_SIZE, **settings}
+    steps = list(stream(model, params, prompts, limits=limits, **given))
+    return [[int(step.ids_B[b]) for step in steps if step.running_B[b]] for b in range(len(prompts))], steps
+
+
+def without_cache(model, params, prompt, number):
+    """The greedy ids and the log probabilities before each, each from the whole text anew."""
+    ids, log_probs = list(prompt), []
+    for _ in range(number):
+        tokens_BL = np.array([ids])
+        out = model.eval()(params, Inputs(tokens_BL, np.arange(len(ids))[None], np.ones_like(tokens_BL)))
+        log_probs.append(jax.nn.log_softmax(out.heads["lm"].logits()[0, -1]))
+        ids.append(int(log_probs[-1].argmax()))
+    return ids[len(prompt) :], np.array(log_probs)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_cache_batch_and_padding_change_nothing(family):
+    m = model(family, dropout=0.5) if family == "gpt2" else model(family)
+    p = params(m)
+    limits = [8, 10, 3, 9]
+    found, steps = continuations(m, p, PROMPTS, limits, top=VOCAB_SIZE)
+    for b, (prompt, limit) in enumerate(zip(PROMPTS, limits, strict=True)):
+        expected, log_probs_NV = without_cache(m, p, prompt, limit)
+        assert found[b] == expected
+        for number in range(limit):
+            step = steps[number]
+            found_V = np.zeros(VOCAB_SIZE)
+            found_V[step.top_ids_BT[b]] = step.top_log_probs_BT[b]
+            np.testing.assert_allclose(found_V, log_probs_NV[number], atol=2e-5)
+            assert step.log_probs_B[b] == step.top_log_probs_BT[b, 0]
+        assert continuations(m, p, [prompt], [limit])[0] == [expected]
+    assert len({tuple(ids[:3]) for ids in found}) > 1, "the test sees nothing where all prompts go on alike"
+
+
+def test_padding_of_any_content_changes_no_score():
+    m = model("gpt2")
+    p = params(m)
+    plain = padded(PROMPTS[:1], "left")
+    full = plain._replace(tokens_BL=np.where(plain.segments_BL > 0, plain.tokens_BL, 33))
+    logits = [decode._prefill(p, inputs, model=m, length=32)[0] for inputs in (plain, full)]
+    np.testing.assert_array_equal(*logits)
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_padded(side):
+    tokens_BL, positions_BL, segments_BL, *_ = padded([np.array([5, 6, 7]), np.array([8])], side)
+    assert tokens_BL.shape == (2, 16)
+    assert tokens_BL[segments_BL > 0].tolist() == [5, 6, 7, 8]
+    assert positions_BL[segments_BL > 0].tolist() == [0, 1, 2, 0]
+    end = slice(-1, None) if side == "left" else slice(0, 1)
+    assert tokens_BL[:, end].tolist() == ([[7], [8]] if side == "left" else [[5], [8]])
+
+
+def test_a_row_ends_at_its_stop_id_and_the_others_go_on():
+    m = model("llama")
+    p = params(m)
+    (first, second), _ = continuations(m, p, PROMPTS[:2], [12, 12])
+    stop = first[4]
+    (stopped, other), steps = continuations(m, p, PROMPTS[:2], [12, 12], stop_ids={stop})
+    assert stopped == first[: first.index(stop) + 1]
+    assert other == (second[: second.index(stop) + 1] if stop in second else second)
+    assert steps[len(stopped) - 1].finished_B[0]
+    assert not any(step.finished_B[0] for step in steps[: len(stopped) - 1])
+    assert steps[-1].finished_B.all()
+
+
+def test_sampled_text_of_a_row_is_its_keys():
+    m = model("llama")
+    p = params(m)
+    sampling = Sampling(temperature=1.5, top_k=40, top_p=0.95)
+    together, _ = continuations(m, p, PROMPTS[:3], [9, 9, 9], sampling=sampling)
+    alone, _ = continuations(m, p, PROMPTS[1:2], [9], sampling=sampling, keys_B=keys(3)[1:2])
+    assert together[1] == alone[0]
+    assert len(set(together[1])) > 2, "each token must have noise of its own"
+    others, _ = continuations(m, p, PROMPTS[1:2], [9], sampling=sampling, keys_B=keys(3)[:1])
+    assert others != alone
+
+
+def test_ids_that_the_tokenizer_lacks_are_never_drawn():
+    m = model("gpt2")
+    found, steps = continuations(m, params(m), PROMPTS, [8] * 4, vocab_size=10, top=10, sampling=Sampling(temperature=5.0))
+    assert max(map(max, found)) < 10
+    np.testing.assert_allclose(np.exp(steps[0].top_log_probs_BT).sum(-1), 1, rtol=1e-5)
+
+
+def test_few_shapes_are_compiled():
+    m = model("gpt2", embed_dim=16)
+    p = params(m)
+    before = [f._cache_size() for f in (decode._prefill, decode._advance)]
+    for length in (1, 2, 7, 15, 16):
+        continuations(m, p, [np.full(length, 9, np.int32)], [length])
+    assert [f._cache_size() for f in (decode._prefill, decode._advance)] == [n + 1 for n in before]
+    assert [bucket(n) for n in (1, 16, 17, 100, 128, 129)] == [16, 16, 32, 128, 128, 256]
+
+
+def test_the_model_is_not_compiled_anew_for_other_sampling():
+    m = model("gpt2", embed_dim=16, num_layers=1)
+    p = params(m)
+    continuations(m, p, PROMPTS[:1], [4])
+    before = decode._advance._cache_size()
+    continuations(m, p, PROMPTS[:1], [4], sampling=Sampling(top_k=3), top=2)
+    assert decode._advance._cache_size() == before
