@@ -1,0 +1,25 @@
+"""Eight simulated devices, one compile cache for the run, no folder of the user's touched."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+# before anything imports jax, and inherited by xdist's workers and by the commands that tests start
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=8")
+if "JAXLM_CACHE" not in os.environ:
+    _FOLDER = tempfile.TemporaryDirectory(prefix="jaxlm-tests-")
+    os.environ["JAXLM_CACHE"] = _FOLDER.name
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", os.path.join(os.environ["JAXLM_CACHE"], "compiled"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real text that is no part of the project: $JAXLM_TEST_DATA, else ../shared/data."""
+    folder = Path(os.environ.get("JAXLM_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"the shared test data is not at {folder}; set JAXLM_TEST_DATA")
+    return folder

@@ -1,0 +1,62 @@
+import jax
+import pytest
+
+from jaxlm.core import ConfigError
+from jaxlm.core.lookup import load
+from jaxlm.models import bert, gpt2, llama
+from jaxlm.models.families import FAMILIES
+from jaxlm.models.layers import Pooler
+from dataclasses import replace
+
+PUBLISHED = [  # family, size, vocabulary, parameters of the released weights
+    ("gpt2", "small", 50_257, 124_439_808),
+    ("gpt2", "medium", 50_257, 354_823_168),
+    ("gpt2", "large", 50_257, 774_030_080),
+    ("gpt2", "xl", 50_257, 1_557_611_200),
+    ("llama", "7b", 32_000, 6_738_415_616),
+    ("llama", "13b", 32_000, 13_015_864_320),
+    ("llama", "70b", 32_000, 68_976_648_192),
+    ("bert", "base", 30_522, 109_482_240),
+    ("bert", "large", 30_522, 335_141_888),
+]
+
+
+@pytest.mark.parametrize(("family", "size", "vocab_size", "expected"), PUBLISHED)
+def test_published_sizes_have_the_published_parameters(family, size, vocab_size, expected):
+    model = load(FAMILIES[family])(size, vocab_size=vocab_size)
+    if family == "bert":  # the encoder with its pooler, without the masked-word head
+        model = replace(model, heads=(("pooler", Pooler()),))
+    assert model.num_params() == expected
+
+
+def test_flops_count_what_multiplies():
+    model = gpt2("small", vocab_size=50_257)
+    weights = 124_439_808 - 1024 * 768  # tied: the table is counted where it scores; positions are looked up
+    assert model.flops_per_token(1024) == 6 * weights + 12 * 12 * 768 * 1024
+    untied = llama("7b", vocab_size=32_000)
+    assert untied.flops_per_token(0) == 6 * (6_738_415_616 - 32_000 * 4096)
+
+
+def test_a_size_that_is_not_published_is_refused():
+    with pytest.raises(ConfigError, match="there is no such size; choose one of small, medium, large, xl, or give its dimensions"):
+        gpt2("huge")
+    with pytest.raises(ConfigError, match=r"bert\(\) needs a size .* or num_layers, embed_dim and num_heads"):
+        bert(num_layers=2)
+
+
+def test_numbers_replace_those_of_a_size():
+    assert gpt2("small", num_layers=2).decoder[0].repeats == 2
+    assert llama("7b", num_kv_heads=8).decoder[0].pattern[0].attention.num_kv_heads == 8
+
+
+def test_heads_that_do_not_divide_are_refused():
+    with pytest.raises(ConfigError, match="num_heads=5 does not divide embed_dim=32"):
+        gpt2(num_layers=1, embed_dim=32, num_heads=5).check()
+    with pytest.raises(ConfigError, match="num_kv_heads=3 does not divide num_heads=4"):
+        llama(num_layers=1, embed_dim=32, num_heads=4, num_kv_heads=3, mlp_dim=64).check()
+    with pytest.raises(ConfigError, match="rotary positions need an even head size, not 3"):
+        llama(num_layers=1, embed_dim=12, num_heads=4, mlp_dim=64).check()
+
+
+def test_abstract_shapes_compute_nothing():
+    assert all(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in jax.tree.leaves(llama("70b", vocab_size=32_000).abstract_params()))

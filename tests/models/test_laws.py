@@ -1,0 +1,139 @@
+"""What holds for every family: no look-ahead, nothing across segments or from padding, the same however it is computed."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import tiny
+
+from jaxlm.core import Inputs
+from jaxlm.models.families import FAMILIES
+from jaxlm.models.layers.stack import REMAT
+
+L = 12
+TOKENS_BL = np.random.default_rng(0).integers(7, tiny.VOCAB_SIZE, (2, L)).astype(np.int32)
+SEGMENTS_BL = np.array([[1] * 5 + [2] * 4 + [0] * 3, [1] * L], np.int32)
+POSITIONS_BL = np.array([[*range(5), *range(4), 0, 0, 0], [*range(L)]], np.int32)
+INPUTS = Inputs(TOKENS_BL, POSITIONS_BL, SEGMENTS_BL, np.array([3, 5], np.int32))
+
+
+def influence(model) -> np.ndarray:
+    """[B, L, S]: how much the logits at a position move with the input vector at another; by gradient, exactly 0 or not."""
+    params = tiny.params(model)
+
+    one_hot_BLV = jax.nn.one_hot(TOKENS_BL, tiny.VOCAB_SIZE)
+
+    def hidden(table_BLVD):
+        """The model with a table of its own for each place, so that a gradient tells places apart."""
+        rows = []
+        for b in range(2):
+            table = table_BLVD[b].reshape(L * tiny.VOCAB_SIZE, -1)
+            ids = jnp.arange(L) * tiny.VOCAB_SIZE + TOKENS_BL[b]
+            wide = replace(model, embed=replace(model.embed, vocab_size=L * tiny.VOCAB_SIZE))
+            heads = jnp.zeros(L * tiny.VOCAB_SIZE)
+            own = {**params, "embed": {**params["embed"], "table": table}}
+            if "lm" in own and "bias" in own["lm"]:
+                own = {**own, "lm": {**own["lm"], "bias": heads}}
+            if "lm" in own and "table" in own["lm"]:
+                own = {**own, "lm": {**own["lm"], "table": table}}
+            inputs = Inputs(ids[None], POSITIONS_BL[b : b + 1], SEGMENTS_BL[b : b + 1])
+            rows.append(wide(own, inputs).hidden_BLD[0])
+        return jnp.stack(rows)
+
+    tables = jnp.broadcast_to(params["embed"]["table"], (2, L, *params["embed"]["table"].shape))
+    probe = jax.random.normal(jax.random.key(9), (2, L, 32))
+
+    scores = lambda tables: (hidden(tables) * probe).sum(-1)
+    gradient_BLBLVD = jax.jit(jax.jacrev(scores))(tables)
+    own_BLLVD = np.einsum("blbsvd->blsvd", gradient_BLBLVD)  # rows do not meet
+    return np.einsum("blsvd,bsv->bls", np.abs(own_BLLVD), one_hot_BLV)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("kernel", ["plain", "blocked"])
+def test_a_token_sees_its_segment_and_only_the_past_where_causal(family, kernel):
+    model = tiny.model(family, kernel=kernel)
+    seen_BLS = influence(model) > 0
+    same_BLS = (SEGMENTS_BL[:, :, None] == SEGMENTS_BL[:, None, :]) & (SEGMENTS_BL[:, None, :] > 0)
+    if model.attention == "causal":
+        same_BLS &= np.tri(L, dtype=bool)
+    real_BL = SEGMENTS_BL > 0
+    assert (seen_BLS[real_BL] == same_BLS[real_BL]).all()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_scanned_unrolled_and_rematerialised_are_the_same_model(family):
+    params = tiny.params(tiny.model(family))
+    probe = np.random.default_rng(1).normal(size=(2, L, tiny.VOCAB_SIZE)).astype(np.float32)
+
+    def gradient(**execution):
+        model = tiny.model(family, **execution)
+        return jax.jit(jax.value_and_grad(lambda p: (model(p, INPUTS).heads["lm"].logits() * probe).sum()))(params)
+
+    expected = gradient()
+    remats = REMAT if family == "gpt2" else ("none", "full")
+    for execution in [{"unroll": True}, *({"remat": remat} for remat in remats if remat != "none")]:
+        close(gradient(**execution), expected, 1e-5)
+
+
+def close(tree, expected, tolerance):
+    """Each leaf within `tolerance` of the largest value of its like."""
+    for got, want in zip(jax.tree.leaves(tree), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(got, want, rtol=0, atol=tolerance * max(1, float(np.abs(want).max())))
+
+
+def test_remat_computes_more_and_keeps_less():
+    def memory(remat):
+        model = tiny.model("gpt2", num_layers=8, remat=remat)
+        loss = lambda p: model(p, INPUTS).heads["lm"].logits().sum()
+        compiled = jax.jit(jax.grad(loss)).lower(tiny.params(model)).compile()
+        return compiled.memory_analysis().temp_size_in_bytes
+
+    assert memory("full") < memory("dots") < memory("none")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_dropout_is_keyed_by_row_and_differs_by_layer_and_seed(family):
+    if family == "llama":
+        pytest.skip("llama has no dropout")
+    model = tiny.model(family, dropout=0.3)
+    params = tiny.params(model)
+    run = lambda inputs, key: np.asarray(model(params, inputs, rng=jax.random.key(key)).hidden_BLD)
+    both = run(INPUTS, 0)
+    second = Inputs(*(x[1:] for x in INPUTS[:4]))
+    np.testing.assert_allclose(run(second, 0)[0], both[1], atol=1e-5)  # alone or beside another row
+    assert np.abs(run(INPUTS, 1) - both).max() > 1e-2
+    assert np.abs(np.asarray(model(params, INPUTS).hidden_BLD) - both).max() > 1e-2
+    quiet = model.eval()(params, INPUTS, rng=jax.random.key(0)).hidden_BLD
+    np.testing.assert_array_equal(quiet, model(params, INPUTS).hidden_BLD)
+
+
+def test_layers_have_noise_of_their_own():
+    from jaxlm.models.layers.stack import layer_numbers
+
+    model = tiny.model("gpt2")
+    stack = model.decoder[0]
+    wide = replace(stack, pattern=stack.pattern * 3)
+    first = layer_numbers(1, wide)[:, None] + np.arange(3)
+    then = layer_numbers(1 + wide.num_layers(), stack)
+    assert len({*np.ravel(first).tolist(), *then.tolist()}) == 3 * 2 + 2
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_bfloat16_computes_in_bfloat16_and_scores_in_float32(family):
+    model = tiny.model(family, dtype="bfloat16")
+    params = tiny.params(model)
+    out = model(params, INPUTS)
+    assert out.hidden_BLD.dtype == jnp.bfloat16
+    assert out.heads["lm"].logits().dtype == jnp.float32
+    exact = tiny.model(family)(params, INPUTS).heads["lm"].logits()
+    assert 0 < np.abs(out.heads["lm"].logits() - exact).max() < 0.1 * np.abs(exact).max()
+
+
+def test_a_padded_table_scores_the_real_vocabulary_alone():
+    model = tiny.model("gpt2")
+    padded = replace(model, embed=replace(model.embed, table_multiple=64))
+    assert padded.num_params() - model.num_params() == 3 * 32
+    assert padded(tiny.params(padded), INPUTS).heads["lm"].logits().shape[-1] == tiny.VOCAB_SIZE

@@ -1,0 +1,69 @@
+"""Small models, vocabularies and batches that tests share."""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import numpy as np
+
+from jaxlm.core import Vocab, Window
+from jaxlm.core.lookup import load
+from jaxlm.core.noise import host_generator
+from jaxlm.models.families import FAMILIES
+from jaxlm.objectives import CausalLM, MaskedLM, Objective
+
+VOCAB_SIZE, SEQ_LEN = 61, 16
+
+
+def vocab() -> Vocab:
+    special_V = np.zeros(VOCAB_SIZE, bool)
+    special_V[:7] = True
+    return Vocab(VOCAB_SIZE, "tiny", pad=0, unk=1, bos=2, eos=3, mask=4, cls=5, sep=6, special_V=special_V)
+
+
+def model(family: str = "gpt2", **settings: Any) -> Any:
+    """A model of some thousand parameters, without dropout."""
+    sizes: dict[str, Any] = {"num_layers": 2, "embed_dim": 32, "num_heads": 4, "vocab_size": VOCAB_SIZE}
+    if family == "llama":
+        sizes["num_kv_heads"] = 2
+    else:
+        sizes |= {"context": 32, "dropout": 0.0}
+    return load(FAMILIES[family])(**{**sizes, **settings})
+
+
+def params(model: Any, seed: int = 0) -> Any:
+    """Initial parameters, every leaf moved, so that no zero or one hides a fault."""
+    tree = nn.unbox(model.init(jax.random.key(seed)))
+    leaves, definition = jax.tree.flatten(tree)
+    keys = jax.random.split(jax.random.key(seed + 1), len(leaves))
+    moved = [leaf + 0.1 * jax.random.normal(key, leaf.shape) for leaf, key in zip(leaves, keys, strict=True)]
+    return jax.tree.unflatten(definition, moved)
+
+
+def window(length: int, seed: int, *, documents: int = 2, padding: int = 0) -> Window:
+    """Random ids in some documents, each from its bos to its eos, then padding."""
+    rng = np.random.default_rng(seed)
+    ids_N = rng.integers(7, VOCAB_SIZE, length).astype(np.int32)
+    segments_N, positions_N = np.zeros((2, length), np.int32)
+    cuts = [0, *sorted(rng.choice(np.arange(2, length - padding - 1), documents - 1, replace=False)), length - padding]
+    for k, (start, stop) in enumerate(zip(cuts[:-1], cuts[1:], strict=True)):
+        segments_N[start:stop], positions_N[start:stop] = k + 1, np.arange(stop - start)
+        ids_N[start], ids_N[stop - 1] = 2, 3
+    ids_N[length - padding :] = 0
+    return Window(ids_N, segments_N, positions_N)
+
+
+def batch(objective: Objective, num_rows: int, *, first: int = 0, padded: int | None = None) -> dict[str, np.ndarray]:
+    """Rows at positions from `first`, of uneven weights: row i has 1 to 3 documents and up to 9 tokens of padding."""
+    rows = []
+    for i in range(first, first + (padded or num_rows)):
+        real = i < first + num_rows
+        length = objective.raw_length(SEQ_LEN)
+        source = window(length, i, documents=1 + i % 3, padding=(i * 5) % 10) if real else Window.empty(length)
+        row = i if real else -1
+        example = objective.prepare((source,), host_generator(0, "prepare", row), vocab(), SEQ_LEN)
+        rows.append({**example, "row": np.int32(row)})
+    return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+
+
+FAMILY_OF = {CausalLM: "gpt2", MaskedLM: "bert"}
