@@ -1,5 +1,6 @@
 """Small models, vocabularies and batches that tests share."""
 
+from itertools import pairwise
 from typing import Any
 
 import flax.linen as nn
@@ -46,7 +47,7 @@ def window(length: int, seed: int, *, documents: int = 2, padding: int = 0) -> W
     ids_N = rng.integers(7, VOCAB_SIZE, length).astype(np.int32)
     segments_N, positions_N = np.zeros((2, length), np.int32)
     cuts = [0, *sorted(rng.choice(np.arange(2, length - padding - 1), documents - 1, replace=False)), length - padding]
-    for k, (start, stop) in enumerate(zip(cuts[:-1], cuts[1:], strict=True)):
+    for k, (start, stop) in enumerate(pairwise(cuts)):
         segments_N[start:stop], positions_N[start:stop] = k + 1, np.arange(stop - start)
         ids_N[start], ids_N[stop - 1] = 2, 3
     ids_N[length - padding :] = 0

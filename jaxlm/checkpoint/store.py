@@ -62,8 +62,8 @@ class CheckpointStore:
             saving.result()
         except Exception as error:
             raise RunError(
-                f"checkpoint in {self.folder} could not be saved: {_reason(error)}. The checkpoints before it stand; free some room "
-                "or mend the folder, and run the same command again"
+                f"checkpoint in {self.folder} could not be saved: {_reason(error)}. The checkpoints before it stand; free some "
+                "room or mend the folder, and run the same command again"
             ) from error
 
     def restore(self, abstract: Any, step: int | None = None) -> tuple[Any, dict[str, Any]]:
@@ -91,8 +91,8 @@ class CheckpointStore:
             return self._checkpointer.load_checkpointables(step, items)
         except Exception as error:
             raise RunError(
-                f"checkpoint {self.folder / str(step)} could not be restored: {_reason(error)}. If it is damaged, remove that folder "
-                "and run again from the one before"
+                f"checkpoint {self.folder / str(step)} could not be restored: {_reason(error)}. If it is damaged, remove that "
+                "folder and run again from the one before"
             ) from error
 
     def close(self) -> None:

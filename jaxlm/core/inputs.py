@@ -27,8 +27,8 @@ class Inputs(NamedTuple):
         """The inputs that a prepared batch holds; fields that it lacks are None."""
         optional = {f"{name}_BL": batch[prefix + name] for name in ("token_types", "prefix") if prefix + name in batch}
         encoder = cls.of(batch, "encoder_") if not prefix and "encoder_tokens" in batch else None
-        required = (batch[prefix + name] for name in ("tokens", "positions", "segments"))
-        return cls(*required, rows_B=batch.get("row"), encoder=encoder, **optional)
+        tokens_BL, positions_BL, segments_BL = (batch[prefix + name] for name in ("tokens", "positions", "segments"))
+        return cls(tokens_BL, positions_BL, segments_BL, rows_B=batch.get("row"), encoder=encoder, **optional)
 
 
 class Cache(NamedTuple):

@@ -17,7 +17,7 @@ class Readout:
 
     hidden: Float[Array, "B L D"]
     table_VD: Float[Array, "V D"]
-    bias_V: Float[Array, "V"] | None
+    bias_V: Float[Array, " V"] | None
     vocab_size: int = field(metadata={"static": True})
     soft_cap: float | None = field(default=None, metadata={"static": True})
     """c: logits become c * tanh(logits / c)."""

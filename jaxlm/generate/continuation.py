@@ -27,7 +27,7 @@ class Continuation:
 
     max_tokens: int | None = None
     """New tokens at most; None: 100, or what the model's context still holds. The end token ends a text before."""
-    sampling: Sampling = Sampling()  # noqa: RUF009  (frozen)
+    sampling: Sampling = Sampling()
     num_samples: int = 1
     """Texts a prompt."""
     seed: int = 0

@@ -30,7 +30,7 @@ class Sampling:
             raise ConfigError(f"--top-p: {self.top_p} is not above 0 and at most 1. Leave it out to draw from all tokens.")
 
 
-def sample(logits_BV: Float[Array, "B V"], keys_B: Array, sampling: Sampling) -> Int[Array, "B"]:
+def sample(logits_BV: Float[Array, "B V"], keys_B: Array, sampling: Sampling) -> Int[Array, " B"]:
     """One id a row, drawn with the row's own key: a row's draw does not depend on the others.
 
     Args:

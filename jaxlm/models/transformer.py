@@ -60,7 +60,8 @@ class Transformer(Settings):
         if rng is not None:
             assert inputs.rows_B is not None, "noise is keyed by row: inputs need rows_B where rng is given"
             noise_B = row_keys(rng, inputs.rows_B)
-        return self.build().apply({"params": params}, inputs, cache, noise_B)
+        module: Any = self.build()  # `apply` is typed as if it could return variables too
+        return module.apply({"params": params}, inputs, cache, noise_B)
 
     def eval(self) -> "WithoutNoise":
         """The same model without dropout, whatever rng it is given."""

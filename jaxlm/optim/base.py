@@ -22,7 +22,7 @@ class Optimizer:
     """The peak."""
     warmup_steps: int = 0
     """Updates over which the rate rises in a straight line to the peak."""
-    schedule: Schedule = Cosine()  # noqa: RUF009  (frozen)
+    schedule: Schedule = Cosine()
     """How the rate goes on from there."""
     steps: int | None = None
     """Length of the schedule; None: `train.steps`, stored with the run so that more steps do not bend what was done."""

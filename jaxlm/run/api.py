@@ -17,7 +17,6 @@ from jaxlm.run.recipe import Recipe, recipe_of
 from jaxlm.run.text import Text, store_for, text_of, tokenizer_for
 from jaxlm.run.values import to_json
 from jaxlm.tokenizer import load_tokenizer
-from jaxlm.tokenizer.base import Tokenizer
 from jaxlm.train.loop import train
 from jaxlm.train.run import Hook
 

@@ -34,8 +34,7 @@ class Text:
     def documents(self) -> Iterator[tuple[Document, bool]]:
         """(document, whether it is held out), from the beginning."""
         d = self.data
-        read = lambda: read_documents(d.sources, d.steps)
-        return split_documents(read, d.split, d.validation_fraction, d.validation_sources)
+        return split_documents(lambda: read_documents(d.sources, d.steps), d.split, d.validation_fraction, d.validation_sources)
 
     def train_texts(self) -> Iterator[str]:
         """The training documents' texts, all streams: what a tokenizer may learn from."""
@@ -84,9 +83,8 @@ def store_for(text: Text, tokenizer: Tokenizer, say: Say = print) -> Store:
     if progress.shown:
         say(f"token store: {path}")
     for row in store.describe():
-        say(
-            f"  {row['split']:<10} {row['source']:<16} {row['documents']:>9,} documents {row['tokens']:>13,} tokens {row['bytes']:>13,} bytes"
-        )
+        counts = f"{row['documents']:>9,} documents {row['tokens']:>13,} tokens {row['bytes']:>13,} bytes"
+        say(f"  {row['split']:<10} {row['source']:<16} {counts}")
     return store
 
 

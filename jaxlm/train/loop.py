@@ -43,7 +43,8 @@ def train(run: Run, *, hooks: Sequence[Hook] = ()) -> TrainState:
         cleanup.callback(batches.close)
         ledger = Ledger(run, last_saved=resumed_from)
         update = jitted_step(run)
-        saved_at, metrics = time.monotonic(), {}
+        saved_at = time.monotonic()
+        metrics: dict[str, float] = {}
         while step < run.train.steps and not signals.received:
             state, sums = update(state, next(batches))
             metrics = ledger.read() or metrics  # of the step before, while the device works on this one

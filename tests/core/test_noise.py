@@ -5,7 +5,9 @@ from jaxlm.core.noise import LazyGenerator, device_key, host_generator, purpose_
 
 
 def test_host_noise_is_a_function_of_seed_purpose_and_position():
-    draw = lambda *key: host_generator(*key).random(4)
+    def draw(*key):
+        return host_generator(*key).random(4)
+
     assert (draw(0, "mask", 7) == draw(0, "mask", 7)).all()
     others = [draw(1, "mask", 7), draw(0, "order", 7), draw(0, "mask", 8), draw(0, "mask", -1)]
     assert all((draw(0, "mask", 7) != other).all() for other in others)

@@ -13,7 +13,8 @@ def test_sums_multiply_and_add_in_float32():
 def test_losses_of_the_model_are_kept_apart_and_added_over_calls():
     out = Outputs(np.zeros((2, 1, 1)), {}, {"router": np.float32([1, 2])})
     sums = Sums.of(out, out, tokens=(np.ones(2), np.ones(2)))
-    assert sums.aux == {"router": 6} and sums.terms == {"tokens": 2}
+    assert sums.aux == {"router": 6}
+    assert sums.terms == {"tokens": 2}
 
 
 def test_metrics_bring_their_own_weight():

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import jax
 import pytest
 
@@ -6,7 +8,6 @@ from jaxlm.core.lookup import load
 from jaxlm.models import bert, gpt2, llama
 from jaxlm.models.families import FAMILIES
 from jaxlm.models.layers import Pooler
-from dataclasses import replace
 
 PUBLISHED = [  # family, size, vocabulary, parameters of the released weights
     ("gpt2", "small", 50_257, 124_439_808),
@@ -59,4 +60,6 @@ def test_heads_that_do_not_divide_are_refused():
 
 
 def test_abstract_shapes_compute_nothing():
-    assert all(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in jax.tree.leaves(llama("70b", vocab_size=32_000).abstract_params()))
+    assert all(
+        isinstance(leaf, jax.ShapeDtypeStruct) for leaf in jax.tree.leaves(llama("70b", vocab_size=32_000).abstract_params())
+    )

@@ -45,8 +45,7 @@ def influence(model) -> np.ndarray:
     tables = jnp.broadcast_to(params["embed"]["table"], (2, L, *params["embed"]["table"].shape))
     probe = jax.random.normal(jax.random.key(9), (2, L, 32))
 
-    scores = lambda tables: (hidden(tables) * probe).sum(-1)
-    gradient_BLBLVD = jax.jit(jax.jacrev(scores))(tables)
+    gradient_BLBLVD = jax.jit(jax.jacrev(lambda tables: (hidden(tables) * probe).sum(-1)))(tables)
     own_BLLVD = np.einsum("blbsvd->blsvd", gradient_BLBLVD)  # rows do not meet
     return np.einsum("blsvd,bsv->bls", np.abs(own_BLLVD), one_hot_BLV)
 
@@ -87,8 +86,8 @@ def close(tree, expected, tolerance):
 def test_remat_computes_more_and_keeps_less():
     def memory(remat):
         model = tiny.model("gpt2", num_layers=8, remat=remat)
-        loss = lambda p: model(p, INPUTS).heads["lm"].logits().sum()
-        compiled = jax.jit(jax.grad(loss)).lower(tiny.params(model)).compile()
+        gradient = jax.grad(lambda p: model(p, INPUTS).heads["lm"].logits().sum())
+        compiled = jax.jit(gradient).lower(tiny.params(model)).compile()
         return compiled.memory_analysis().temp_size_in_bytes
 
     assert memory("full") < memory("dots") < memory("none")
@@ -100,7 +99,10 @@ def test_dropout_is_keyed_by_row_and_differs_by_layer_and_seed(family):
         pytest.skip("llama has no dropout")
     model = tiny.model(family, dropout=0.3)
     params = tiny.params(model)
-    run = lambda inputs, key: np.asarray(model(params, inputs, rng=jax.random.key(key)).hidden_BLD)
+
+    def run(inputs, key):
+        return np.asarray(model(params, inputs, rng=jax.random.key(key)).hidden_BLD)
+
     both = run(INPUTS, 0)
     second = Inputs(*(x[1:] for x in INPUTS[:4]))
     np.testing.assert_allclose(run(second, 0)[0], both[1], atol=1e-5)  # alone or beside another row

@@ -20,8 +20,9 @@ def dimensions(family: str, sizes: Mapping[str, tuple[int, ...]], size: str | No
     """
     if size is not None and size not in sizes:
         raise ConfigError(f"{family}({size!r}): there is no such size; choose one of {', '.join(sizes)}, or give its dimensions")
-    published = sizes[size] if size is not None else (None,) * len(given)
-    chosen = tuple(own or of_size for own, of_size in zip(given, published, strict=True))
-    if None in chosen:
+    published: tuple[int | None, ...] = sizes[size] if size is not None else (None,) * len(given)
+    chosen = [own or of_size for own, of_size in zip(given, published, strict=True)]
+    known = tuple(number for number in chosen if number is not None)
+    if len(known) < len(chosen):
         raise ConfigError(f"{family}() needs a size ({', '.join(sizes)}), or num_layers, embed_dim and num_heads")
-    return chosen
+    return known

@@ -49,7 +49,7 @@ def normal(stddev: float | None, fan_in: int) -> nn.initializers.Initializer:
     return nn.initializers.normal(fan_in**-0.5 if stddev is None else stddev)
 
 
-def param(module: nn.Module, name: str, init: Any, shape: tuple[int, ...], axes: tuple[str, ...]) -> Array:
+def param(module: nn.Module, name: str, init: Any, shape: tuple[int, ...], axes: tuple[str, ...]) -> Any:
     """A float32 parameter of `module` whose dims bear logical axis names."""
     assert len(shape) == len(axes), f"parameter {name!r}: {len(axes)} axis names for shape {shape}"
     return module.param(name, nn.with_logical_partitioning(init, axes), shape, jnp.float32)

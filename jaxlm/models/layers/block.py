@@ -19,7 +19,7 @@ class Block(Settings):
 
     attention: Attention
     mlp: MLP
-    norm: Norm = LayerNorm()  # noqa: RUF009  (frozen)
+    norm: Norm = LayerNorm()
     norm_place: Literal["pre", "post"] = "pre"
     dropout: float = 0.0
     """Of what attention and feed-forward add to the residual."""

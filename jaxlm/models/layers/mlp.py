@@ -1,5 +1,6 @@
 """The feed-forward half of a block."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -12,7 +13,7 @@ from jaxtyping import Array, Float
 from jaxlm.core.sharding import constrain
 from jaxlm.models.layers.base import Context, Settings, normal, param
 
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "gelu": partial(jax.nn.gelu, approximate=True),  # GPT-2's tanh form
     "gelu_exact": partial(jax.nn.gelu, approximate=False),  # BERT's
     "relu": jax.nn.relu,

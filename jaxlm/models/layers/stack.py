@@ -30,8 +30,9 @@ class Stack(Settings):
 
     def build(self, name: str, *, remat: str = "none", unroll: bool = False) -> nn.Module:
         repeat: Any = Repeat
-        if REMAT[remat] is not None:
-            repeat = nn.remat(Repeat, prevent_cse=False, policy=getattr(jax.checkpoint_policies, REMAT[remat]))
+        policy = REMAT[remat]
+        if policy is not None:
+            repeat = nn.remat(Repeat, prevent_cse=False, policy=getattr(jax.checkpoint_policies, policy))
         scanned = nn.scan(
             repeat,
             variable_axes={"params": 0},
