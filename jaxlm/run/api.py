@@ -66,14 +66,14 @@ def train_recipe(
     for path, found in decision.passed:
         say(f"{path} holds another run ({found[0]}{', ...' if len(found) > 1 else ''})")
     folder = decision.folder
-    if decision.state == "finished":
+    if decision.state == "finished" and folder.summary.is_file():
         say(f"{folder.path} is finished: {decision.step} steps. Raise --train.steps to go on, or give another --run-dir")
         return folder
     config = with_schedule_length(recipe.config, decision.saved)
     with lock_folder(folder):
         materials = _materials(config, text, decision, start_from, trust, say)
         check_model(config, materials.tokenizer)
-        if decision.state == "continue":
+        if decision.state != "free":
             say(f"{folder.path}: going on after step {decision.step}")
         folder.write_config(to_json(config, recipe.module), recipe.source)
         materials.tokenizer.save(folder.tokenizer)
@@ -96,7 +96,7 @@ def build_data(recipe: Recipe, say: Say = print) -> Mapping[str, Any]:
 
 def _materials(config: RunConfig, text: Text, decision: Decision, start_from: str | None, trust: bool, say: Say) -> Materials:
     """Tokenizer and token store: those of the run that goes on, of the run it starts from, or made of the text."""
-    if decision.state == "continue":
+    if decision.state != "free":
         tokenizer = load_tokenizer(decision.folder.tokenizer)
         return Materials(tokenizer, store_for(text, tokenizer, say))
     if start_from is None:

@@ -69,6 +69,8 @@ def train(run: Run, *, hooks: Sequence[Hook] = ()) -> TrainState:
                         ledger.last_saved = step
         checkpoints.wait()
         finished = step >= run.train.steps
+        if not metrics and finished:  # killed between its last save and its summary
+            metrics = run.evaluate(merge(state.params, state.frozen))
         if metrics:
             _write_summary(run, {**metrics, **ledger.totals(), "train/resumed_from": resumed_from, "step": step}, finished)
         if not finished:

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 from jaxlm.core.sharding import constrain
 from jaxlm.kernels.attention import attend
 from jaxlm.models.layers.base import Context, Settings, dropout, normal, param
-from jaxlm.models.layers.norm import LayerNormModule, Norm, RMSNormModule
+from jaxlm.models.layers.norm import Norm
 from jaxlm.models.layers.positions import rotate
 
 KeyValue = tuple[Array, Array]
@@ -92,9 +92,7 @@ class AttentionModule(nn.Module):
     def place(self, x: Float[Array, "B L H K"], norm_name: str, context: Context) -> Float[Array, "B L H K"]:
         s = self.settings
         if s.query_key_norm is not None:
-            norm = s.query_key_norm.build(norm_name)
-            assert isinstance(norm, LayerNormModule | RMSNormModule), "query/key norms are over one head's size"
-            x = norm.clone(axis="head_dim")(x)
+            x = s.query_key_norm.build(norm_name, "head_dim")(x)
         return x if s.rotary_theta is None else rotate(x, context.positions_BL, s.rotary_theta)
 
 

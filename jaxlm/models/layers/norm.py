@@ -16,8 +16,8 @@ class LayerNorm(Settings):
     epsilon: float = 1e-5
     bias: bool = True
 
-    def build(self, name: str) -> nn.Module:
-        return LayerNormModule(self, name=name)
+    def build(self, name: str, axis: str = "embed") -> nn.Module:
+        return LayerNormModule(self, axis, name=name)
 
 
 @dataclass(frozen=True)
@@ -28,13 +28,14 @@ class RMSNorm(Settings):
     scale: bool = True
     """A learned scale; without it the layer has no parameters."""
 
-    def build(self, name: str) -> nn.Module:
-        return RMSNormModule(self, name=name)
+    def build(self, name: str, axis: str = "embed") -> nn.Module:
+        return RMSNormModule(self, axis, name=name)
 
 
 class LayerNormModule(nn.Module):
     settings: LayerNorm
-    axis: str = "embed"
+    axis: str
+    """Logical name of the dim that is normalised."""
 
     @nn.compact
     def __call__(self, x: Float[Array, "... D"]) -> Float[Array, "... D"]:
@@ -49,7 +50,8 @@ class LayerNormModule(nn.Module):
 
 class RMSNormModule(nn.Module):
     settings: RMSNorm
-    axis: str = "embed"
+    axis: str
+    """Logical name of the dim that is normalised."""
 
     @nn.compact
     def __call__(self, x: Float[Array, "... D"]) -> Float[Array, "... D"]:

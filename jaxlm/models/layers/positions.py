@@ -59,6 +59,8 @@ def rotate(x_BLHK: Float[Array, "B L H K"], positions_BL: Int[Array, "B L"], the
     Pairs are halves apart, as in Llama's released weights under Hugging Face, where the paper pairs neighbours.
     """
     angles = _angles(positions_BL, x_BLHK.shape[-1], theta)[:, :, None, :]
-    sin, cos = jnp.sin(angles), jnp.cos(angles)
-    first, second = jnp.split(x_BLHK.astype(jnp.float32), 2, axis=-1)
-    return jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1).astype(x_BLHK.dtype)
+    sin = jnp.concatenate([-jnp.sin(angles), jnp.sin(angles)], axis=-1)
+    cos = jnp.concatenate([jnp.cos(angles), jnp.cos(angles)], axis=-1)
+    x32 = x_BLHK.astype(jnp.float32)
+    first, second = jnp.split(x32, 2, axis=-1)
+    return (x32 * cos + jnp.concatenate([second, first], axis=-1) * sin).astype(x_BLHK.dtype)
