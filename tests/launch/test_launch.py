@@ -1,0 +1,96 @@
+"""The scripts of launch/, in front of a stand-in for `jaxlm`."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+LAUNCH = Path(__file__).parents[2] / "launch"
+
+STAND_IN = """#!/bin/sh
+echo "$@"
+env | grep -E '^(JAX_PLATFORMS|XLA_FLAGS|XLA_CLIENT_MEM_FRACTION)='
+echo once >> started
+exit $(sed -n "$(wc -l < started)p" codes)
+"""
+
+WAITS = """
+import signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: (time.sleep(0.3), print("saved", flush=True), sys.exit(75)))
+signal.signal(signal.SIGINT, lambda *_: (print("Ctrl-C", flush=True), sys.exit(75)))
+print("started", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def script(tmp_path):
+    """Runs a script where `jaxlm` ends with each of these codes in turn; returns (exit code, stdout, number of starts)."""
+
+    def run(name: str, *args: str, codes=(0,), **environment: str) -> tuple[int, list[str], int]:
+        stand_in = tmp_path / "jaxlm"
+        stand_in.write_text(STAND_IN)
+        stand_in.chmod(0o755)
+        (tmp_path / "codes").write_text("".join(f"{code}\n" for code in codes))
+        clean = {key: value for key, value in os.environ.items() if not key.startswith(("JAX_", "XLA_", "TPU_"))}
+        path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+        done = subprocess.run(
+            [LAUNCH / name, *args], cwd=tmp_path, env={**clean, "PATH": path, **environment}, capture_output=True, text=True
+        )
+        started = tmp_path / "started"
+        return done.returncode, done.stdout.splitlines(), len(started.read_text().splitlines()) if started.exists() else 0
+
+    return run
+
+
+def test_all_gpus_in_one_process_and_no_silent_cpu(script):
+    code, lines, _ = script("multi_gpu.sh", "nano/gpt2", "--text", "two words")
+    assert code == 0
+    assert lines[0] == "train nano/gpt2 --text two words"
+    assert {"JAX_PLATFORMS=cuda", "XLA_CLIENT_MEM_FRACTION=0.92"} <= set(lines)
+
+
+def test_what_the_environment_says_stays(script):
+    _, lines, _ = script("multi_gpu.sh", "x", JAX_PLATFORMS="cpu", XLA_FLAGS="--mine=1", XLA_PYTHON_CLIENT_MEM_FRACTION="0.5")
+    assert "JAX_PLATFORMS=cpu" in lines
+    assert any(line.endswith(" --mine=1") for line in lines), "a user's flag comes last, so it wins"
+    assert not any(line.startswith("XLA_CLIENT_MEM_FRACTION") for line in lines), "jax refuses both names at once"
+
+
+def test_its_flag_is_one_that_this_xla_knows(script):
+    _, lines, _ = script("multi_gpu.sh", "x")
+    flags = next(line.partition("=")[2] for line in lines if line.startswith("XLA_FLAGS="))
+    environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
+    subprocess.run([sys.executable, "-c", "import jax; jax.devices()"], env=environment, check=True)
+
+
+def test_a_tpu_slice_of_several_hosts_is_refused(script):
+    assert script("tpu_vm.sh", "x", TPU_WORKER_HOSTNAMES="a")[0] == 0
+    code, _, starts = script("tpu_vm.sh", "x", TPU_WORKER_HOSTNAMES="a,b")
+    assert (code, starts) == (2, 1), "the first start is that of the single host above"
+
+
+@pytest.mark.parametrize(("codes", "expected"), [((75, 75, 0), (0, 3)), ((75, 1), (1, 2)), ((2,), (2, 1)), ((0,), (0, 1))])
+def test_it_starts_again_after_75_alone(script, codes, expected):
+    code, _, starts = script("multi_gpu.sh", "x", codes=codes)
+    assert (code, starts) == expected
+
+
+@pytest.mark.parametrize(("number", "said"), [(signal.SIGTERM, "saved"), (signal.SIGINT, "Ctrl-C")])
+def test_a_signal_is_passed_on_and_ends_the_restarts(number, said):
+    process = subprocess.Popen([LAUNCH / "restart.sh", sys.executable, "-c", WAITS], stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    assert process.stdout.readline() == "started\n"
+    time.sleep(0.1)
+    process.send_signal(number)
+    rest, _ = process.communicate(timeout=20)
+    assert (rest, process.returncode) == (f"{said}\n", 75)
+
+
+@pytest.mark.parametrize("name", ["multi_gpu.sh", "tpu_vm.sh", "restart.sh"])
+def test_without_a_recipe_it_says_its_usage(script, name):
+    assert script(name) == (2, [], 0)
