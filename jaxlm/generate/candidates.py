@@ -9,7 +9,7 @@ from jaxlm.tokenizer.base import Tokenizer
 
 
 class Candidate(NamedTuple):
-    """A token with the probability that the model gives it, at temperature 1, among all tokens."""
+    """A token with the probability that the model gives it, at temperature 1, among the tokenizer's tokens."""
 
     token: str
     """As the tokenizer shows it to a person; a space is part of it where the tokenizer has it so."""
@@ -29,7 +29,7 @@ def candidates(tokenizer: Tokenizer, ids: Iterable[int], log_probs: Iterable[flo
     return tuple(Candidate(token, id, probability) for token, (id, probability) in zip(tokens, found, strict=True))
 
 
-def check_top(top: int, least: int, tokenizer: Tokenizer) -> None:
-    """Raises ConfigError where `top` is less than `least` or more than there are tokens."""
-    if not least <= top <= tokenizer.vocab.size:
-        raise ConfigError(f"--top: {top} is not within {least} and {tokenizer.vocab.size}, the tokenizer's number of tokens.")
+def check_top(top: int, least: int, most: int) -> None:
+    """Raises ConfigError where `top` is less than `least` or more than `most`, the number of tokens that can be told."""
+    if not least <= top <= most:
+        raise ConfigError(f"--top: {top} is not within {least} and {most}, the number of tokens there are to tell.")

@@ -119,7 +119,7 @@ def stream_pieces(
 ) -> Iterator[Piece]:
     """The texts' tokens as they are drawn, one of each text that goes on, in turn. Errors come before the first."""
     vocab = tokenizer.vocab
-    check_top(settings.top, 0, tokenizer)
+    check_top(settings.top, 0, vocab.size)
     if model.attention != "causal":
         raise ConfigError(
             f"generate: the model's attention is {model.attention}, so it cannot write a text on; use `jaxlm fill-mask`, "

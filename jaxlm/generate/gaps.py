@@ -33,13 +33,12 @@ def fill_mask(model: Any, params: Any, tokenizer: Tokenizer, prompts: Sequence[s
 
     A gap is one token. Where the tokenizer's tokens begin with the space in front of a word, the space in front of
     [MASK] belongs to the token that is sought and is left out of the context: "on the [MASK]." seeks a token such as
-    "▁mat". Only tokens that stand for text are told; probabilities are among all tokens.
+    "▁mat". Only tokens that stand for text are told; probabilities are among all of the tokenizer's tokens.
 
     Raises:
       ConfigError: the model is causal, the tokenizer has no mask token, a prompt has no [MASK] or does not fit the context.
     """
     vocab = tokenizer.vocab
-    check_top(top, 1, tokenizer)
     if model.attention != "bidirectional":
         raise ConfigError(
             f"fill-mask: the model's attention is {model.attention}, so it does not see what follows a gap; use "
@@ -47,6 +46,8 @@ def fill_mask(model: Any, params: Any, tokenizer: Tokenizer, prompts: Sequence[s
         )
     if vocab.mask is None:
         raise ConfigError("fill-mask: the run's tokenizer has no mask token; use a run whose tokenizer has one.")
+    allowed_V = ~vocab.special_V
+    check_top(top, 1, int(allowed_V.sum()))
     rows = [_with_gaps(tokenizer, prompt, model.max_length) for prompt in prompts]
     if not rows:
         return []
@@ -54,7 +55,6 @@ def fill_mask(model: Any, params: Any, tokenizer: Tokenizer, prompts: Sequence[s
     index_BM = np.zeros((len(rows), 1 << (max(map(len, gaps)) - 1).bit_length()), np.int32)
     for b, places in enumerate(gaps):
         index_BM[b, : len(places)] = places
-    allowed_V = ~vocab.special_V
     log_probs, ids = jax.device_get(_likeliest(params, padded(rows, "right"), index_BM, allowed_V, model=model, top=top))
     return [
         _filled(tokenizer, ids_N, places, ids[b], log_probs[b]) for b, (ids_N, places) in enumerate(zip(rows, gaps, strict=True))
