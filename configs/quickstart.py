@@ -20,7 +20,7 @@ from jaxlm.objectives import CausalLM
 from jaxlm.optim import WSD, Muon
 from jaxlm.run.config import RunConfig
 from jaxlm.tokenizer import SentencePiece
-from jaxlm.train.config import LogConfig, TrainConfig
+from jaxlm.train.config import TrainConfig
 
 
 def model(*, width: int, layers: int) -> Transformer:

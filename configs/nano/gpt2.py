@@ -2,7 +2,7 @@
 
     jaxlm train nano/gpt2
 
-Two CPU cores, some 45 s, held-out text included.
+Two CPU cores, 30 to 60 s, held-out text included. Expect an eval/loss of about 4.1.
 """
 
 from pathlib import Path
@@ -23,14 +23,14 @@ def config(*, text: Path | None = None) -> RunConfig:
         model=gpt2(num_layers=4, embed_dim=128, num_heads=4, context=128, unroll=True),
         objective=CausalLM(),
         optimizer=AdamW(learning_rate=1e-3, warmup_steps=50),
-        tokenizer=SentencePiece(vocab_size=1000),
+        tokenizer=SentencePiece(vocab_size=1000, model_type="bpe"),
         data=DataConfig(
             sources=(TextFiles(text) if text else PythonDocs(),),
             steps=(DeduplicateParagraphs(),),
             validation_fraction=0.02,
             seq_len=128,
         ),
-        train=TrainConfig(steps=600, batch_size=16),
+        train=TrainConfig(steps=400, batch_size=16),
         checkpoint=CheckpointConfig(every=None, every_seconds=5),
         log=LogConfig(every=1),
     )

@@ -14,9 +14,11 @@ from jaxlm.core.lookup import load
 
 COMMANDS = {
     "train": "jaxlm.cli.train:COMMAND",
+    "eval": "jaxlm.cli.eval:COMMAND",
     "generate": "jaxlm.cli.generate:COMMAND",
     "fill-mask": "jaxlm.cli.fill_mask:COMMAND",
     "data build": "jaxlm.cli.data_build:COMMAND",
+    "data show": "jaxlm.cli.data_show:COMMAND",
     "tokenizer show": "jaxlm.cli.tokenizer_show:COMMAND",
     "config show": "jaxlm.cli.config_show:COMMAND",
 }

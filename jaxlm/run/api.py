@@ -7,6 +7,7 @@ from typing import Any
 
 from jaxlm.core import ConfigError
 from jaxlm.core.trees import leaf_names
+from jaxlm.report.ending import show_ending
 from jaxlm.run.assemble import Materials, assemble, check_model
 from jaxlm.run.config import RunConfig, with_schedule_length
 from jaxlm.run.difference import Difference
@@ -14,11 +15,13 @@ from jaxlm.run.folder import Decision, RunFolder, decide_folder, lock_folder
 from jaxlm.run.loaded import Loaded, load_run, model_and_tokenizer, restored_params, run_folder
 from jaxlm.run.overview import overview
 from jaxlm.run.recipe import Recipe, recipe_of
+from jaxlm.run.saved import read_json
 from jaxlm.run.text import Text, store_for, text_of, tokenizer_for
 from jaxlm.run.values import to_json
 from jaxlm.tokenizer import load_tokenizer
 from jaxlm.train.loop import train
 from jaxlm.train.run import Hook
+from jaxlm.train.state import merge
 
 Say = Callable[[str], None]
 
@@ -81,7 +84,9 @@ def train_recipe(
         data = {"data": materials.store.digest, "tokenizer": materials.tokenizer.vocab.digest}
         run = assemble(config, materials, folder.path, meta={"config": to_json(config, recipe.module), **data})
         say(overview(run, materials.store))
-        train(run, hooks=hooks)
+        state = train(run, hooks=hooks)
+        summary, params = read_json(folder.summary), merge(state.params, state.frozen)
+        show_ending(folder.path, run.model, params, materials.tokenizer, materials.store, summary, config.log, say)
     return folder
 
 

@@ -31,3 +31,7 @@ class LogConfig:
     """Write TensorBoard event files beside metrics.jsonl."""
     progress: bool = True
     """Show a progress bar on a terminal, plain lines elsewhere."""
+    compressors: bool = False
+    """At the end, set the bits per byte beside what gzip and xz need for the same text."""
+    samples: int = 0
+    """Texts, or sentences with a word to guess, shown at the end."""

@@ -1,0 +1,36 @@
+"""A BERT of 1.0 million parameters on Python's own documentation; pre-norm, so that it learns without a long warm-up.
+
+    jaxlm train nano/bert
+
+Two CPU cores, 30 to 60 s, held-out text included. Expect an eval/loss of about 5.2.
+"""
+
+from pathlib import Path
+
+from jaxlm.checkpoint.config import CheckpointConfig
+from jaxlm.corpus import DeduplicateParagraphs, PythonDocs, TextFiles
+from jaxlm.data.config import DataConfig
+from jaxlm.models import bert
+from jaxlm.objectives import MaskedLM
+from jaxlm.optim import AdamW
+from jaxlm.run.config import RunConfig
+from jaxlm.tokenizer import SentencePiece
+from jaxlm.train.config import LogConfig, TrainConfig
+
+
+def config(*, text: Path | None = None) -> RunConfig:
+    return RunConfig(
+        model=bert(num_layers=4, embed_dim=128, num_heads=4, context=128, dropout=0.0, norm_place="pre", unroll=True),
+        objective=MaskedLM(),
+        optimizer=AdamW(learning_rate=1e-3, warmup_steps=50),
+        tokenizer=SentencePiece(vocab_size=1000, model_type="bpe"),
+        data=DataConfig(
+            sources=(TextFiles(text) if text else PythonDocs(),),
+            steps=(DeduplicateParagraphs(),),
+            validation_fraction=0.02,
+            seq_len=128,
+        ),
+        train=TrainConfig(steps=400, batch_size=16),
+        checkpoint=CheckpointConfig(every=None, every_seconds=5),
+        log=LogConfig(every=1),
+    )

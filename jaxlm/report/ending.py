@@ -1,0 +1,87 @@
+"""What a run shows at its end: how good it is beside what everybody knows, what it says, and how to go on."""
+
+import textwrap
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from jaxlm.data import Store
+from jaxlm.generate import Continuation, fill_mask, stream_pieces
+from jaxlm.report.compressors import bits_per_byte
+from jaxlm.report.held_out import gaps, openings, texts
+from jaxlm.tokenizer.base import Tokenizer
+from jaxlm.train.config import LogConfig
+
+Say = Callable[[str], None]
+
+
+def show_ending(
+    folder: Path, model: Any, params: Any, tokenizer: Tokenizer, store: Store, summary: Mapping[str, Any], log: LogConfig, say: Say
+) -> None:
+    """Prints the ending of a finished run, as far as `log` asks for it."""
+    if log.compressors and "eval/bits_per_byte" in summary:
+        say(_comparison(summary["eval/bits_per_byte"], store, tokenizer))
+    elif "eval/bits_per_masked_byte" in summary:
+        say(
+            f"\nheld-out text: {summary['eval/loss']:.3f} nats for a hidden token, "
+            f"{summary['eval/bits_per_masked_byte']:.3f} bits per masked byte; "
+            f"{summary['eval/accuracy']:.0%} of the hidden tokens guessed right\n"
+            "(bits per masked byte: how many bits one hidden byte costs a reader who sees all around it; fewer is better)"
+        )
+    if log.samples and model.attention == "causal":
+        _show_samples(model, params, tokenizer, openings(store, tokenizer, log.samples), say)
+    elif log.samples and tokenizer.vocab.mask is not None:
+        _show_filled(model, params, tokenizer, gaps(store, tokenizer, log.samples), say)
+    say(f"\nThe run lies in {folder}. Next:")
+    for line in _next_commands(_short(folder), model.attention):
+        say(f"  {line}")
+
+
+def _comparison(ours: float, store: Store, tokenizer: Tokenizer) -> str:
+    held_out, training = ("".join(texts(store, tokenizer, split)).encode() for split in ("validation", "train"))
+    lines = [
+        f"\nheld-out text, {len(held_out):,} bytes that training never saw, in bits per byte",
+        f"  {'this model':<42}{ours:.3f}",
+    ]
+    for name, (alone, after) in bits_per_byte(held_out, training).items():
+        lines += [f"  {name + ', alone':<42}{alone:.3f}", f"  {name + ', with the training text before it':<42}{after:.3f}"]
+    lines.append(
+        "(bits per byte: how many bits one byte of the text costs if the model's predictions are used to compress it; plain text "
+        "has 8, fewer is better)"
+    )
+    return "\n".join(lines)
+
+
+def _show_samples(model: Any, params: Any, tokenizer: Tokenizer, prompts: list[str], say: Say) -> None:
+    for number, prompt in enumerate(prompts, 1):
+        say(f"\nsample {number}: {prompt!r}, and how the model goes on")
+        print(textwrap.indent(prompt, "  | "), end="", flush=True)
+        used = 1 + len(tokenizer.encode_batch([prompt])[0])
+        room = 60 if model.max_length is None else min(60, model.max_length - used)
+        settings = Continuation.of(temperature=0.7, top_k=50, seed=number, max_tokens=room)
+        for piece in stream_pieces(model, params, tokenizer, [prompt], settings):
+            print(piece.text.replace("\n", "\n  | "), end="", flush=True)
+        print()
+
+
+def _show_filled(model: Any, params: Any, tokenizer: Tokenizer, hidden: list[tuple[str, str]], say: Say) -> None:
+    filled = fill_mask(model, params, tokenizer, [prompt for prompt, _ in hidden], top=3)
+    for (prompt, word), answer in zip(hidden, filled, strict=True):
+        guesses = ", ".join(f"{c.token.strip('▁ ')} {c.probability:.0%}" for c in answer.masks[0])
+        say(f"\n  {prompt}\n    it was: {word};  the model says: {guesses}")
+
+
+def _next_commands(folder: str, attention: str) -> list[str]:
+    if attention == "causal":
+        use = f"jaxlm generate {folder} --prompt 'Return the' --top 5"
+    else:
+        use = f"jaxlm fill-mask {folder} --prompt 'Return the [MASK] of the list.'"
+    return [use, f"jaxlm data show {folder} --step 1 --row 0", f"jaxlm train {folder} --run-dir {folder}-again --train.seed 1"]
+
+
+def _short(folder: Path) -> str:
+    """The folder as one would type it here."""
+    try:
+        return str(folder.relative_to(Path.cwd()))
+    except ValueError:
+        return str(folder)

@@ -1,0 +1,51 @@
+"""The text of a token store, back from its tokens."""
+
+from collections.abc import Iterator
+
+from jaxlm.data import Store
+from jaxlm.data.store import Split
+from jaxlm.tokenizer.base import Tokenizer
+
+
+def texts(store: Store, tokenizer: Tokenizer, split: Split) -> Iterator[str]:
+    """Each document's first stream, in the order of the store."""
+    for source in store.sources(split):
+        part = store.part(split, source)
+        for number in range(part.num_documents):
+            document = part.document(number)
+            yield tokenizer.decode(part.ids(document.start, document.stop))
+
+
+def openings(store: Store, tokenizer: Tokenizer, number: int, length: int = 48) -> list[str]:
+    """The first words of `number` held-out documents, spread over all of them: prompts that training never saw."""
+    found = [text for text in texts(store, tokenizer, "validation") if len(text) > 2 * length]
+    if not found:
+        found = list(texts(store, tokenizer, "validation"))
+    if len(found) < number:  # few long documents: cut prompts from their middles
+        found = [text[k * len(text) // number :] for text in found for k in range(number)]
+    chosen = [found[k * len(found) // number] for k in range(number)]
+    return [text[:length].rsplit(" ", 1)[0] if " " in text[:length].strip() else text[:length] for text in chosen]
+
+
+def gaps(store: Store, tokenizer: Tokenizer, number: int) -> list[tuple[str, str]]:
+    """`number` held-out sentences with one word hidden, and the word; words that are one token alone."""
+    sentences = [
+        " ".join(line.split())
+        for text in texts(store, tokenizer, "validation")
+        for line in text.replace("\n\n", ". ").split(". ")
+        if 40 <= len(line) <= 140 and len(line.split()) >= 7
+    ]
+    found = []
+    for k in range(len(sentences)):
+        words = sentences[(k * 7919) % len(sentences)].split(" ")
+        places = [i for i in range(2, len(words) - 2) if words[i].isalpha() and _is_one_token(tokenizer, words[i])]
+        if places:
+            i = places[len(places) // 2]
+            found.append((" ".join([*words[:i], "[MASK]", *words[i + 1 :]]), words[i]))
+        if len(found) == number:
+            break
+    return found
+
+
+def _is_one_token(tokenizer: Tokenizer, word: str) -> bool:
+    return len(tokenizer.encode_batch([f" {word}"])[0]) == 1 and len(word) > 1

@@ -1,0 +1,75 @@
+"""Looking into a run: what a step trained on, and what the model is worth now."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxlm.core import ConfigError
+from jaxlm.parallel.config import MeshConfig
+from jaxlm.run.assemble import Materials, assemble, examples
+from jaxlm.run.config import RunConfig
+from jaxlm.run.folder import RunFolder
+from jaxlm.run.loaded import restored_params, run_folder
+from jaxlm.run.saved import read_config
+from jaxlm.run.source import source_of
+from jaxlm.run.text import store_for, text_of
+from jaxlm.tokenizer import load_tokenizer
+
+
+def trained_row(where: str | Path, step: int, row: int, *, trust: bool = False) -> dict[str, Any]:
+    """Exactly what row `row` of step `step` (the first is 1) trained on, and where it came from.
+
+    Returns:
+      `position source documents` (each with id and the tokens [start, stop) of it that are shown), and one entry a place in
+      `tokens pieces segments positions targets target_pieces weights`; `text`, decoded; other fields of the objective as they are.
+
+    Raises:
+      ConfigError: the step or the row does not exist, or the objective is the recipe's own and `trust` is not given.
+    """
+    folder = run_folder(where)
+    config = read_config(folder.config, trust=trust)
+    batch_size = config.train.batch_size
+    if not 0 <= row < batch_size:
+        raise ConfigError(f"--row {row} is outside the batch: train.batch_size={batch_size}, so rows are 0 to {batch_size - 1}")
+    if step < 1:
+        raise ConfigError(f"--step {step}: the first step is 1")
+    materials = _materials(config, folder)
+    rows = examples(config, materials, "train")
+    position = (step - 1) * batch_size + row
+    (source,), (index,), (epoch,) = rows.locate(np.array([position]))
+    example = rows.row(position)
+    pieces = materials.tokenizer.pieces
+    shown = {name: np.asarray(values).tolist() for name, values in example.items()}
+    real = example["segments"] > 0
+    return {
+        "step": step,
+        "row": row,
+        "position": position,
+        "epoch": int(epoch),
+        "source": rows.readers[source].part.source,
+        "documents": [span._asdict() for span in rows.readers[source].documents(int(index))],
+        "text": materials.tokenizer.decode(example["tokens"][real]),
+        "pieces": pieces(example["tokens"]),
+        "target_pieces": pieces(example["targets"]),
+        **{name: values for name, values in shown.items() if name != "row"},
+    }
+
+
+def evaluated(where: str | Path, *, trust: bool = False) -> Mapping[str, Any]:
+    """`eval/...` of the newest checkpoint over the run's held-out text, on the devices that there are."""
+    folder = run_folder(where)
+    config = read_config(folder.config, trust=trust)
+    config = replace(config, mesh=MeshConfig(), train=replace(config.train, num_microbatches=1, eval_batches=None))
+    run = assemble(config, _materials(config, folder), folder.path)
+    params = restored_params(folder, run.model, run.layout.abstract.params)
+    return {"step": folder.last_step(), **run.evaluate(params)}
+
+
+def _materials(config: RunConfig, folder: RunFolder) -> Materials:
+    own = source_of(config)
+    text = text_of(config, own.module.__name__ if own else None)
+    tokenizer = load_tokenizer(folder.tokenizer)
+    return Materials(tokenizer, store_for(text, tokenizer, say=lambda line: None))
