@@ -7,6 +7,8 @@ from typing import Any
 
 from jaxlm.core import ConfigError
 from jaxlm.core.trees import leaf_names
+from jaxlm.data import default_root
+from jaxlm.parallel.start import keep_compiled
 from jaxlm.report.ending import show_ending
 from jaxlm.run.assemble import Materials, assemble, check_model
 from jaxlm.run.config import RunConfig, with_schedule_length
@@ -84,6 +86,7 @@ def train_recipe(
         data = {"data": materials.store.digest, "tokenizer": materials.tokenizer.vocab.digest}
         run = assemble(config, materials, folder.path, meta={"config": to_json(config, recipe.module), **data})
         say(overview(run, materials.store))
+        say(f"compiled programs are kept in {keep_compiled(default_root().parent / 'compiled')}")
         state = train(run, hooks=hooks)
         summary, params = read_json(folder.summary), merge(state.params, state.frozen)
         show_ending(folder.path, run.model, params, materials.tokenizer, materials.store, summary, config.log, say)

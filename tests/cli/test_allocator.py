@@ -1,0 +1,56 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+from jaxlm.cli.allocator import computes_on_cpu
+
+GLIBC = "CS_GNU_LIBC_VERSION" in getattr(os, "confstr_names", {})
+FAULTS = """
+import ctypes, resource, sys
+from jaxlm.cli.allocator import keep_pages
+if sys.argv[1] == "keep":
+    assert keep_pages()
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+def use():
+    block = libc.malloc(32 << 20)
+    ctypes.memset(block, 1, 32 << 20)
+    libc.free(block)
+use()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(10):
+    use()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def page_faults(how: str) -> int:
+    done = subprocess.run([sys.executable, "-c", FAULTS, how], capture_output=True, text=True, check=True)
+    return int(done.stdout)
+
+
+@pytest.mark.skipif(not GLIBC, reason="mallopt is glibc's")
+def test_memory_that_was_given_back_is_used_again_without_page_faults():
+    assert page_faults("keep") < 200 < 5_000 < page_faults("leave")
+
+
+@pytest.mark.parametrize(("platforms", "expected"), [("cpu", True), ("cuda", False), ("cpu,tpu", False)])
+def test_the_platform_that_is_set_decides(monkeypatch, platforms, expected):
+    monkeypatch.setenv("JAX_PLATFORMS", platforms)
+    assert computes_on_cpu() is expected
+
+
+def test_nothing_is_set_on_import_or_where_it_is_switched_off():
+    program = (
+        "import ctypes, os\n"
+        "class NoCall:\n"
+        "    def __init__(self, *_): raise SystemExit('touched')\n"
+        "ctypes.CDLL = NoCall\n"
+        "import jaxlm, jaxlm.cli.main\n"
+        "from jaxlm.cli.allocator import keep_pages\n"
+        "os.environ['JAXLM_KEEP_PAGES'] = '0'\n"
+        "assert keep_pages() is False\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
