@@ -1,0 +1,130 @@
+"""What the documents show works: code blocks are run or checked, links lead somewhere.
+
+Each document is one session in an empty folder. Python blocks are run. Of the commands,
+
+    jaxlm train nano/...            is run, for 2 steps
+    jaxlm ... RUN                   is run where a command above has made that run
+    jaxlm ... all else              is parsed: command, flags, and each name and type of a recipe's config
+    ./launch/x.sh, bash .ci/run     must be there
+    pip, pytest, git, ...           are known by name
+"""
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+
+from document_blocks import Block, blocks, commands, recipe_file
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted(
+    path
+    for pattern in ("*.md", "docs/**/*.md", "launch/*.md", "benchmarks/*.md")
+    for path in ROOT.glob(pattern)
+    if path.name not in ("log.md", "CHANGELOG.md")
+)
+LANGUAGES = {"sh", "console", "python", "text", "json", "toml"}
+OTHERS = {"cd", "git", "head", "kill", "mypy", "pip", "pytest", "python", "python3", "ruff", "source", "tail", "tensorboard"}
+"""Programs that are not the project's: their names are all that is checked."""
+
+
+@pytest.fixture
+def short_training(monkeypatch):
+    """Whatever is trained, by a command or by `jaxlm.fit`, is trained for 2 steps and evaluated on one batch."""
+    from jaxlm.run import api
+
+    def train_recipe(recipe, **rest):
+        train = dataclasses.replace(recipe.config.train, steps=2, eval_every=None, eval_batches=1)
+        config = dataclasses.replace(recipe.config, train=train)
+        return whole(dataclasses.replace(recipe, config=config), **rest)
+
+    whole = api.train_recipe
+    monkeypatch.setattr(api, "train_recipe", train_recipe)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_code_blocks(document, tmp_path, monkeypatch, short_training):
+    monkeypatch.chdir(tmp_path)
+    names: dict = {"__name__": "__main__"}
+    for block in blocks(document.read_text()):
+        where = f"{document.relative_to(ROOT)}:{block.line}"
+        assert block.language in LANGUAGES, f"{where}: give the block a language, one of {', '.join(sorted(LANGUAGES))}"
+        if block.language == "python":
+            run_python(block, document, names)
+        elif block.language in ("sh", "console"):
+            for words, line in commands(block):
+                check_command(words, f"{document.relative_to(ROOT)}:{line}")
+
+
+def run_python(block: Block, document: Path, names: dict) -> None:
+    path = recipe_file(block)
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(block.text)
+    code = "\n" * (block.line - 1) + block.text  # so that an error names the document's line
+    exec(compile(code, str(document), "exec"), names)
+
+
+def check_command(words: list[str], where: str) -> None:
+    program, *rest = words
+    if program == "jaxlm":
+        check_jaxlm(rest, where)
+    elif program == "bash" or "/" in program:
+        script = rest[0] if program == "bash" else program
+        assert (ROOT / script).is_file(), f"{where}: {script} is not there"
+    else:
+        assert program in OTHERS, f"{where}: {program!r} is unknown; OTHERS has the programs that documents may show"
+
+
+def check_jaxlm(words: list[str], where: str) -> None:
+    from jaxlm.cli.command import parse
+    from jaxlm.cli.main import COMMANDS, _find, main
+    from jaxlm.core import UserError
+    from jaxlm.core.lookup import load
+    from jaxlm.run.recipe import load_recipe
+
+    given = [word for word in words if word != "--json"]
+    if not given or given[0].startswith("-") or "--help" in given or must_run(given):
+        code = main(words)
+        assert code == 0, f"{where}: jaxlm {' '.join(words)} ended with {code}"
+        return
+    try:
+        name, arguments = _find(given)
+        parsed = parse(load(COMMANDS[name]), arguments)
+        recipe = getattr(parsed, "recipe", None)
+        if recipe is not None and (recipe.endswith((".py", ".json")) or not recipe.startswith("runs/")):
+            if recipe.startswith("configs/"):
+                recipe = str(ROOT / recipe)
+            load_recipe(recipe, parsed.overrides)
+    except UserError as error:
+        pytest.fail(f"{where}: jaxlm {' '.join(words)}: {error}")
+
+
+def must_run(words: list[str]) -> bool:
+    if words[0] == "train":
+        return words[1].startswith("nano/")
+    return any((Path(word) / "checkpoints").is_dir() for word in words)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_and_blocks_without_a_fence(document):
+    text = document.read_text()
+    for block in blocks(text):
+        text = text.replace(block.text, "\n")
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
+        if not target.startswith(("http://", "https://", "mailto:")):
+            assert (document.parent / target).exists(), f"{document.name} links to {target}, which is not there"
+    bare = re.findall(r"^ {4,}(?:jaxlm|pip|pytest|python) .*", text, re.MULTILINE)
+    assert not bare, f"write it in a fenced block, so that it is checked: {bare[0].strip()}"
+
+
+def test_ci_runs_the_test_command_of_the_readme():
+    readme = ROOT / "README.md"
+    if not readme.is_file():
+        pytest.skip("there is no README.md yet")
+    install, test = 'pip install -e ".[dev]"', "pytest"
+    assert f"{install} && {test}" in readme.read_text()
+    lines = (ROOT / ".ci" / "run").read_text().splitlines()
+    assert any(line.endswith(install.removeprefix("pip install")) and line.startswith("pip install") for line in lines)
+    assert any(line.startswith(f"{test} ") for line in lines)
