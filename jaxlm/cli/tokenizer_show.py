@@ -16,20 +16,23 @@ class TokenizerShowArguments:
 
 
 def run(arguments: TokenizerShowArguments) -> Mapping[str, Any]:
-    """Prints each token with its id; returns them, and the text that they give back."""
+    """Prints each token with its id, `*` where it starts a word; returns them, and the text that they give back."""
     from jaxlm.run.loaded import run_folder
     from jaxlm.tokenizer import load_tokenizer
 
     tokenizer = load_tokenizer(run_folder(arguments.run).tokenizer)
     (ids,) = tokenizer.encode_batch([arguments.text])
     pieces = tokenizer.pieces(ids)
+    starts_V = tokenizer.vocab.starts_word_V  # None: this kind of tokenizer marks no words
     for number, piece in zip(ids, pieces, strict=True):
-        print(f"{number:>8}  {piece}")
-    print(f"{len(ids)} tokens, {len(arguments.text.encode())} bytes; a vocabulary of {tokenizer.vocab.size}")
+        print(f"{number:>8} {'*' if starts_V is not None and starts_V[number] else ' '} {piece}")
+    print(
+        f"{len(ids)} tokens, {len(arguments.text.encode())} bytes; a vocabulary of {tokenizer.vocab.size}{'' if starts_V is None else '; * starts a word'}"
+    )
     return {
         "ids": ids.tolist(),
         "pieces": pieces,
-        "decoded": tokenizer.decode(ids),
+        "text": tokenizer.decode(ids),
         "vocab_size": tokenizer.vocab.size,
         "digest": tokenizer.vocab.digest,
     }
@@ -37,7 +40,7 @@ def run(arguments: TokenizerShowArguments) -> Mapping[str, Any]:
 
 COMMAND = Command(
     name="tokenizer show",
-    summary="Print the tokens of a text, with their ids.",
+    summary="Print the tokens of a text, with their ids and which of them start a word.",
     arguments=TokenizerShowArguments,
     run=run,
     examples=('jaxlm tokenizer show runs/quickstart --text "The cat sat."',),

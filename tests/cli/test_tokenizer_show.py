@@ -7,6 +7,7 @@ import pytest
 
 from jaxlm.cli.main import main
 from jaxlm.tokenizer.characters import Characters
+from jaxlm.tokenizer.sentencepiece import SentencePiece
 
 
 @pytest.fixture
@@ -21,12 +22,23 @@ def test_tokens_and_ids(capsys, run_dir):
     assert main(["tokenizer", "show", run_dir, "--text", "cab", "--json"]) == 0
     out, err = capsys.readouterr()
     result = json.loads(out)
-    assert result["decoded"] == "cab"
+    assert result["text"] == "cab"
     assert result["pieces"] == ["c", "a", "b"]
     assert [line.split() for line in err.splitlines()[:3]] == [
         [str(number), piece] for number, piece in zip(result["ids"], "cab", strict=True)
     ]
     assert err.splitlines()[3] == f"3 tokens, 3 bytes; a vocabulary of {result['vocab_size']}"
+
+
+def test_starts_of_words(capsys, run_dir):
+    SentencePiece(vocab_size=330).train(lambda: ["the cat sat on the mat. the mat sat on the cat.\n" * 20]).save(
+        Path(run_dir) / "tokenizer"
+    )
+    assert main(["tokenizer", "show", run_dir, "--text", "the cat, the mat"]) == 0
+    *rows, last = capsys.readouterr().out.splitlines()
+    marked = [line.split()[-1] for line in rows if " * " in line]
+    assert [piece[0] for piece in marked] == ["\u2581"] * 3
+    assert last.endswith("; * starts a word")
 
 
 def test_no_run(capsys):
