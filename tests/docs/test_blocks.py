@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-
 from document_blocks import Block, blocks, commands, recipe_file, split
 
 DOCUMENT = """

@@ -14,7 +14,6 @@ import re
 from pathlib import Path
 
 import pytest
-
 from document_blocks import Block, blocks, commands, recipe_file
 
 ROOT = Path(__file__).parents[2]
