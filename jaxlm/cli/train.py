@@ -21,13 +21,13 @@ class TrainArguments:
 
 def run(arguments: TrainArguments) -> Mapping[str, Any]:
     """Trains, or goes on where the run stopped; returns the run's summary."""
+    from jaxlm.cli.allocator import keep_pages
+
+    keep_pages()  # before anything imports jax, as recipes do
     from jaxlm.run.recipe import load_recipe
     from jaxlm.run.saved import read_json
 
     recipe = load_recipe(arguments.recipe, arguments.overrides, trust=arguments.trust)
-    from jaxlm.cli.allocator import keep_pages
-
-    keep_pages()  # before anything imports jax
     from jaxlm.run.api import train_recipe
 
     folder = train_recipe(recipe, run_dir=arguments.run_dir, start_from=arguments.from_, trust=arguments.trust)

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from jaxlm.cli.allocator import computes_on_cpu
+from jaxlm.cli import allocator
 
 GLIBC = "CS_GNU_LIBC_VERSION" in getattr(os, "confstr_names", {})
 FAULTS = """
@@ -39,7 +39,7 @@ def test_memory_that_was_given_back_is_used_again_without_page_faults():
 @pytest.mark.parametrize(("platforms", "expected"), [("cpu", True), ("cuda", False), ("cpu,tpu", False)])
 def test_the_platform_that_is_set_decides(monkeypatch, platforms, expected):
     monkeypatch.setenv("JAX_PLATFORMS", platforms)
-    assert computes_on_cpu() is expected
+    assert allocator.computes_on_cpu() is expected
 
 
 def test_nothing_is_set_on_import_or_where_it_is_switched_off():
@@ -54,3 +54,25 @@ def test_nothing_is_set_on_import_or_where_it_is_switched_off():
         "assert keep_pages() is False\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_train_calls_it_before_the_recipe_imports_jax():
+    program = (
+        "import sys\n"
+        "import jaxlm.cli.allocator as allocator\n"
+        "allocator.keep_pages = lambda: sys.exit('jax' in sys.modules)\n"
+        "from jaxlm.cli.main import main\n"
+        "main(['train', 'nano/gpt2'])\n"
+        "sys.exit('train went on without it')\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_accelerators_count_where_no_platform_is_set(monkeypatch, tmp_path):
+    monkeypatch.delenv("JAX_PLATFORMS")
+    monkeypatch.setattr(allocator, "ACCELERATORS", (str(tmp_path / "nvidia[0-9]*"),))
+    assert allocator.computes_on_cpu()
+    (tmp_path / "nvidiactl").touch()
+    assert allocator.computes_on_cpu()
+    (tmp_path / "nvidia0").touch()
+    assert not allocator.computes_on_cpu()
