@@ -35,7 +35,7 @@ def row_lines(shown: Mapping[str, Any]) -> list[str]:
         lines.append(f"  segment {number}: {span['id']}, its tokens {span['start']} to {span['stop'] - 1}")
     lines += ["", shown["text"], ""]
     columns = ("segments", "positions", "tokens", "pieces", "targets", "target_pieces", "weights")
-    rows = [("place", "segment", "position", "id", "token", "target", "", "weight")]
+    rows: list[tuple[str, ...]] = [("place", "segment", "position", "id", "token", "target", "", "weight")]
     rows += [(str(place), *(_cell(shown[name][place]) for name in columns)) for place in range(len(shown["tokens"]))]
     widths = [max(len(row[i]) for row in rows) for i in range(8)]
     return lines + ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -26,9 +26,8 @@ def run(arguments: TokenizerShowArguments) -> Mapping[str, Any]:
     starts_V = tokenizer.vocab.starts_word_V  # None: this kind of tokenizer marks no words
     for number, piece in zip(ids, pieces, strict=True):
         print(f"{number:>8} {'*' if starts_V is not None and starts_V[number] else ' '} {piece}")
-    print(
-        f"{len(ids)} tokens, {len(arguments.text.encode())} bytes; a vocabulary of {tokenizer.vocab.size}{'' if starts_V is None else '; * starts a word'}"
-    )
+    marks = "" if starts_V is None else "; * starts a word"
+    print(f"{len(ids)} tokens, {len(arguments.text.encode())} bytes; a vocabulary of {tokenizer.vocab.size}{marks}")
     return {
         "ids": ids.tolist(),
         "pieces": pieces,

@@ -42,7 +42,7 @@ def _backward(soft_cap: float | None, kept: Any, cotangent_BL: Array) -> tuple[A
         slope_BLV = slope_BLV * (1 - jnp.square(logits_BLV / soft_cap))
     narrow_BLV = slope_BLV.astype(hidden.dtype)
     to_hidden = jnp.einsum("blv,vd->bld", narrow_BLV, table_VD.astype(hidden.dtype))
-    to_table_DV = jnp.einsum("bld,blv->dv", hidden, narrow_BLV, preferred_element_type=jnp.float32)
+    to_table_DV = jnp.einsum("bld,blv->dv", hidden, narrow_BLV)
     return to_hidden, to_table_DV.T.astype(table_VD.dtype), slope_BLV.sum((0, 1)).astype(bias_V.dtype), None
 
 

@@ -14,7 +14,7 @@ def keep_compiled(folder: Path) -> Path:
     Returns:
       The folder in use.
     """
-    chosen = jax.config.jax_compilation_cache_dir
+    chosen: str | None = jax.config.values["jax_compilation_cache_dir"]
     if chosen is None:
         folder.mkdir(parents=True, exist_ok=True)
         jax.config.update("jax_compilation_cache_dir", str(folder))

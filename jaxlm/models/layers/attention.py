@@ -63,7 +63,7 @@ class AttentionModule(nn.Module):
         v_BLGK = constrain(self.project("value", x_BLD, G, K, "kv_heads"), "batch", "length", "kv_heads", None)
         q_BLHK, k_BLGK = self.place(q_BLHK, "query_norm", context), self.place(k_BLGK, "key_norm", context)
         if cache is not None:
-            cache = tuple(_write(old, new, context) for old, new in zip(cache, (k_BLGK, v_BLGK), strict=True))
+            cache = _write(cache[0], k_BLGK, context), _write(cache[1], v_BLGK, context)
             k_BLGK, v_BLGK = (filled.astype(x_BLD.dtype) for filled in cache)
         mixed_BLHK = attend(
             q_BLHK,
@@ -97,4 +97,5 @@ class AttentionModule(nn.Module):
 
 
 def _write(old_BSGK: Array, new_BLGK: Array, context: Context) -> Array:
+    assert context.cache_index is not None, "a call with a cache says where in it its keys go"
     return jax.lax.dynamic_update_slice_in_dim(old_BSGK, new_BLGK.astype(old_BSGK.dtype), context.cache_index, axis=1)

@@ -1,0 +1,143 @@
+"""What holds for every objective; a new one is tested by being listed."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import tiny
+
+from jaxlm.core import Outputs, Readout, Window
+from jaxlm.core.noise import host_generator
+from jaxlm.objectives import OBJECTIVES
+
+L, V = tiny.SEQ_LEN, tiny.VOCAB_SIZE
+FIELDS = {"tokens": np.int32, "positions": np.int32, "segments": np.int32, "targets": np.int32, "weights": np.float32}
+
+pytestmark = pytest.mark.parametrize("objective", [cls() for cls in OBJECTIVES], ids=lambda o: type(o).__name__)
+
+
+def prepare(objective, row, *, seed=0, window=None):
+    windows = tuple(
+        tiny.window(objective.raw_length(L), row + 100 * k, padding=row % 5) if window is None else window
+        for k in range(objective.num_windows)
+    )
+    return objective.prepare(windows, host_generator(seed, "prepare", row), tiny.vocab(), L)
+
+
+class Scores:
+    """A model whose parameters are the logits [B, L, V] themselves: gradients tell places apart."""
+
+    def __call__(self, params, inputs, *, cache=None, rng=None):
+        return Outputs(params, {"lm": Readout(params, jnp.eye(V), None, V)}, {})
+
+    def eval(self):
+        return self
+
+
+def logits(batch):
+    return jax.random.normal(jax.random.key(0), (*batch["tokens"].shape, V))
+
+
+def numerators(objective, params, batch, model=None):
+    return objective.loss(model or Scores(), params, batch, jax.random.key(1))
+
+
+def test_a_row_has_its_fields(objective):
+    example = prepare(objective, 3)
+    for name, dtype in FIELDS.items():
+        assert example[name].shape == (L,), name
+        assert example[name].dtype == dtype, name
+    empty = prepare(objective, 4, window=Window.empty(objective.raw_length(L)))
+    same = lambda row: {name: (array.shape, array.dtype) for name, array in row.items()}
+    assert same(empty) == same(example)  # rows of a batch can be stacked
+    assert example["weights"].sum() > 0
+    assert not (example["weights"] * (example["segments"] == 0)).any()
+
+
+def test_a_row_is_a_pure_function_of_windows_and_key(objective):
+    window = tiny.window(objective.raw_length(L), 7)
+    before = [array.copy() for array in window[:3]]
+    first, again = (prepare(objective, 7, window=window) for _ in range(2))
+    for name, array in first.items():
+        np.testing.assert_array_equal(array, again[name])
+    for array, kept in zip(window[:3], before, strict=True):
+        np.testing.assert_array_equal(array, kept)  # it may be a view of the store
+    other_text = prepare(objective, 7, window=tiny.window(objective.raw_length(L), 8))
+    assert (other_text["targets"] != first["targets"]).any()
+
+
+def test_padding_alone_weighs_nothing(objective):
+    example = prepare(objective, -1, window=Window.empty(objective.raw_length(L)))
+    assert not example["weights"].any()
+    assert not example["segments"].any()
+    batch = {**{name: array[None] for name, array in example.items()}, "row": np.int32([-1])}
+    sums, gradient = jax.value_and_grad(lambda p: sum(numerators(objective, p, batch).terms.values()))(logits(batch))
+    assert sums == 0
+    assert not np.asarray(gradient).any()
+    assert not any(np.asarray(weight).any() for weight in objective.weights(batch).values())
+
+
+def test_places_of_weight_0_have_no_gradient_and_the_others_have(objective):
+    batch = tiny.batch(objective, 6, padded=8)
+    gradient_BLV = jax.grad(lambda p: sum(numerators(objective, p, batch).terms.values()))(logits(batch))
+    moved_BL = np.abs(gradient_BLV).sum(-1) > 0
+    np.testing.assert_array_equal(moved_BL, batch["weights"] > 0)
+
+
+def test_targets_of_weight_0_are_never_read(objective):
+    batch = tiny.batch(objective, 6, padded=8)
+    other = {**batch, "targets": np.where(batch["weights"] > 0, batch["targets"], (batch["targets"] + 11) % V)}
+    ours, theirs = (numerators(objective, logits(batch), b) for b in (batch, other))
+    jax.tree.map(np.testing.assert_array_equal, ours, theirs)
+
+
+def test_sums_of_two_halves_add_up_to_the_whole(objective):
+    batch = tiny.batch(objective, 8)
+    params = logits(batch)
+    whole = numerators(objective, params, batch), objective.weights(batch)
+    # of uneven size and weight
+    cuts = [slice(0, 3), slice(3, 8)]
+    parts = [{name: array[cut] for name, array in batch.items()} for cut in cuts]
+    sums = [(numerators(objective, params[cut], part), objective.weights(part)) for cut, part in zip(cuts, parts, strict=True)]
+    assert jax.tree.structure(sums[0]) == jax.tree.structure(whole)
+    jax.tree.map(lambda a, b, all: np.testing.assert_allclose(a + b, all, rtol=1e-5), *sums, whole)
+
+
+def test_terms_are_those_that_are_weighed(objective):
+    batch = tiny.batch(objective, 4)
+    sums, weights = numerators(objective, logits(batch), batch), objective.weights(batch)
+    assert sums.terms.keys() == weights.keys()
+    assert all(np.shape(leaf) == () for leaf in jax.tree.leaves((sums, weights)))
+
+
+def test_weights_need_no_model_and_are_those_of_the_loss(objective):
+    batch = tiny.batch(objective, 4)
+    pairs = numerators(objective, logits(batch), batch).metrics
+    np.testing.assert_allclose(objective.weights(batch)["tokens"], pairs["nll"][1])
+
+
+def test_what_is_given_does_not_tell_what_is_asked(objective):
+    """A causal loss up to a place ignores all tokens after it; a masked one ignores what the gaps hold."""
+    model = tiny.model("gpt2" if objective.attention == "causal" else "bert", num_layers=1)
+    params = tiny.params(model)
+    batch = tiny.batch(objective, 4)
+    if objective.attention == "causal":
+        place = np.arange(L) < 5
+        batch["weights"] = batch["weights"] * place
+        other = {**batch, "tokens": np.where(place, batch["tokens"], (batch["tokens"] + 3) % V)}
+        assert batch["weights"].any()
+    else:
+        gap = batch["tokens"] == tiny.vocab().mask
+        batch["weights"] = batch["weights"] * gap
+        other = {**batch, "tokens": np.where(gap, tiny.vocab().mask, batch["tokens"])}
+        assert (batch["tokens"] != batch["targets"])[gap].all()
+    loss = jax.jit(lambda b: objective.loss(model, params, b, jax.random.key(0)).terms)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), loss(batch), loss(other))
+
+
+def test_loss_and_gradient_are_finite(objective):
+    model = tiny.model("gpt2" if objective.attention == "causal" else "bert", num_layers=1)
+    params, batch = tiny.params(model), tiny.batch(objective, 3, padded=4)
+    gradient = jax.jit(jax.grad(lambda p: sum(objective.loss(model, p, batch, jax.random.key(0)).terms.values())))(params)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
+    assert any(np.asarray(leaf).any() for leaf in jax.tree.leaves(gradient))
