@@ -1,6 +1,5 @@
 """What a run shows at its end: how good it is beside what everybody knows, what it says, and how to go on."""
 
-import textwrap
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,7 @@ def show_ending(
         _show_samples(model, params, tokenizer, openings(store, tokenizer, log.samples), say)
     elif log.samples and tokenizer.vocab.mask is not None:
         _show_filled(model, params, tokenizer, gaps(store, tokenizer, log.samples), say)
-    say(f"\nThe run lies in {folder}. Next:")
+    say(f"\nThe run lies in {_short(folder)}. Next:")
     for line in _next_commands(_short(folder), model.attention):
         say(f"  {line}")
 
@@ -55,7 +54,7 @@ def _comparison(ours: float, store: Store, tokenizer: Tokenizer) -> str:
 def _show_samples(model: Any, params: Any, tokenizer: Tokenizer, prompts: list[str], say: Say) -> None:
     for number, prompt in enumerate(prompts, 1):
         say(f"\nsample {number}: {prompt!r}, and how the model goes on")
-        print(textwrap.indent(prompt, "  | "), end="", flush=True)
+        print("  | " + prompt.replace("\n", "\n  | "), end="", flush=True)
         used = 1 + len(tokenizer.encode_batch([prompt])[0])
         room = 60 if model.max_length is None else min(60, model.max_length - used)
         settings = Continuation.of(temperature=0.7, top_k=50, seed=number, max_tokens=room)
