@@ -1,4 +1,4 @@
-"""Fenced code blocks of the documents, and the commands in them."""
+"""Code blocks of the documents, and the commands in them."""
 
 import re
 import shlex
@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 FENCE = re.compile(r"^(\s*)```(\w*)\s*$")
+INDENTED = re.compile(r" {4,}((?:jaxlm|pip|pytest|python) .*)")
+"""A command that stands in the text without a fence."""
 
 
 class Block(NamedTuple):
@@ -34,6 +36,8 @@ def blocks(document: str) -> list[Block]:
             text = "\n".join(inner[indent:] for inner in lines[begin : number - 1]) + "\n"
             found.append(Block(language, text, begin + 1))
             opened = None
+        elif opened is None and (command := INDENTED.fullmatch(line)):
+            found.append(Block("sh", command[1] + "\n", number))
     assert opened is None, f"the block opened in line {opened} is never closed"
     return found
 

@@ -12,6 +12,9 @@ two \\
   --b
 ```
 text
+
+    pip install x
+
 ```console
 $ three "x y" > out.json
 step 1
@@ -20,9 +23,10 @@ step 1
 
 
 def test_blocks_and_their_commands():
-    sh, console = blocks(DOCUMENT)
+    sh, indented, console = blocks(DOCUMENT)
     assert [tuple(c) for c in commands(sh)] == [(["one", "--a", "1"], 3), (["two", "--b"], 4)]
-    assert [tuple(c) for c in commands(console)] == [(["three", "x y"], 9)], "output is no command"
+    assert [tuple(c) for c in commands(indented)] == [(["pip", "install", "x"], 9)]
+    assert [tuple(c) for c in commands(console)] == [(["three", "x y"], 12)], "output is no command"
 
 
 @pytest.mark.parametrize(
