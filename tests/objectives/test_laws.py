@@ -48,8 +48,8 @@ def test_a_row_has_its_fields(objective):
         assert example[name].shape == (L,), name
         assert example[name].dtype == dtype, name
     empty = prepare(objective, 4, window=Window.empty(objective.raw_length(L)))
-    same = lambda row: {name: (array.shape, array.dtype) for name, array in row.items()}
-    assert same(empty) == same(example)  # rows of a batch can be stacked
+    kinds, kinds_of_empty = ({name: (a.shape, a.dtype) for name, a in row.items()} for row in (example, empty))
+    assert kinds_of_empty == kinds  # rows of a batch can be stacked
     assert example["weights"].sum() > 0
     assert not (example["weights"] * (example["segments"] == 0)).any()
 

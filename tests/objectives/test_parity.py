@@ -18,7 +18,10 @@ def case(request):
     model = tiny.model("gpt2" if request.param == "causal" else "bert", num_layers=1)
     params = tiny.params(model)
     call = jax.jit(lambda inputs: model(params, inputs).heads["lm"].logits())
-    loss = lambda batch: float(objective.loss(model, params, batch, jax.random.key(0)).terms["tokens"])
+
+    def loss(batch):
+        return float(objective.loss(model, params, batch, jax.random.key(0)).terms["tokens"])
+
     return request.param, objective, lambda inputs: np.asarray(call(inputs), np.float64), loss
 
 
