@@ -21,7 +21,7 @@ from jaxlm.train.config import LogConfig, TrainConfig
 
 def config(*, text: Path) -> RunConfig:
     return RunConfig(
-        model=gpt2(num_layers=4, embed_dim=128, num_heads=4, context=64, unroll=True),
+        model=gpt2(num_layers=4, embed_dim=128, num_heads=4, context=64, bias=False, unroll=True),
         objective=CausalLM(),
         optimizer=AdamW(learning_rate=1e-3, warmup_steps=100, weight_decay=0.1, b2=0.99),
         tokenizer=Characters(),

@@ -24,6 +24,7 @@ def gpt2(
     context: int = 1024,
     vocab_size: int | None = None,
     dropout: float = 0.0,
+    bias: bool = True,
     **execution,
 ) -> Transformer:
     """GPT-2 of a published size, or of any other where its three numbers are given.
@@ -31,6 +32,7 @@ def gpt2(
     Args:
       context: the longest sequence.
       vocab_size: 50,257 in the release; None: the tokenizer's.
+      bias: in projections and norms; the release has them everywhere, nanoGPT nowhere.
       dropout: of embeddings, attention weights and residuals; 0.1 in the release.
       **execution: `dtype`, `remat`, `unroll`, `kernel` of `Transformer`.
     """
@@ -42,16 +44,16 @@ def gpt2(
             Stack(
                 (
                     Block(
-                        norm=LayerNorm(),
-                        attention=Attention(heads, dropout=dropout, output_stddev=output_stddev),
-                        mlp=MLP(4 * width, "gelu", output_stddev=output_stddev),
+                        norm=LayerNorm(bias=bias),
+                        attention=Attention(heads, bias=bias, dropout=dropout, output_stddev=output_stddev),
+                        mlp=MLP(4 * width, "gelu", bias=bias, output_stddev=output_stddev),
                         dropout=dropout,
                     ),
                 ),
                 repeats=layers,
             ),
         ),
-        norm=LayerNorm(),
+        norm=LayerNorm(bias=bias),
         heads=(("lm", VocabHead(tied=True)),),
         **execution,
     )

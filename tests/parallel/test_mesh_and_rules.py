@@ -1,0 +1,104 @@
+import jax
+import numpy as np
+import pytest
+import tiny
+from jax.sharding import PartitionSpec as P
+
+from jaxlm.core import ConfigError, UserError
+from jaxlm.core.sharding import constrain, constraints
+from jaxlm.models.families import FAMILIES
+from jaxlm.optim import OPTIMIZERS
+from jaxlm.parallel.config import MeshConfig
+from jaxlm.parallel.mesh import axis_sizes, make_mesh
+from jaxlm.parallel.placement import Ahead, local_rows, place
+from jaxlm.parallel.rules import RULES, partition_spec, resolver
+from jaxlm.train.state import layout
+
+
+def test_an_open_axis_takes_what_is_left():
+    assert axis_sizes(MeshConfig(), 8) == (8, 1, 1)
+    assert axis_sizes(MeshConfig(data=2, fsdp=-1, tensor=2), 8) == (2, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        (
+            MeshConfig(data=3),
+            "mesh.data=3, mesh.fsdp=1, mesh.tensor=1 need 3 devices and there are 8; choose axes whose product is 8",
+        ),
+        (MeshConfig(data=-1, tensor=3), "need a multiple of 3 devices and there are 8"),
+        (MeshConfig(data=-1, fsdp=-1), "mesh.data and mesh.fsdp are both -1; give all axes but one a number"),
+        (MeshConfig(tensor=0), "mesh.tensor=0 must be at least 1, or -1 for what is left"),
+    ],
+)
+def test_meshes_that_do_not_fit_are_refused_with_what_would(config, words):
+    with pytest.raises(ConfigError, match=words.replace(".", r"\.")):
+        axis_sizes(config, 8)
+
+
+@pytest.fixture(scope="module")
+def mesh():
+    return make_mesh(MeshConfig(2, 2, 2))
+
+
+def test_rules_use_an_axis_once_and_cut_only_what_it_divides(mesh):
+    assert partition_spec(("embed", "heads", "head_dim"), (8, 4, 3), mesh) == P("fsdp", "tensor", None)
+    assert partition_spec(("vocab", "mlp"), (8, 8), mesh) == P("tensor", None)
+    assert partition_spec(("vocab", "embed"), (7, 8), mesh) == P(None, "fsdp")
+    assert partition_spec(("batch", None), (8, 5), mesh) == P(("data", "fsdp"), None)
+
+
+def test_a_name_that_no_rule_knows_is_an_error_also_on_one_device(mesh):
+    with pytest.raises(
+        UserError, match=r"the logical axis 'head' of an array of shape \(4,\) is in no sharding rule. Did you mean"
+    ):
+        partition_spec(("head",), (4,), mesh)
+    with constraints(resolver(make_mesh(MeshConfig(), jax.devices()[:1]))), pytest.raises(UserError, match="'length_'"):
+        constrain(np.zeros(3), "length_")
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_matrix_is_cut_and_its_optimizer_state_lies_as_it_does(mesh, family, optimizer):
+    plan = layout(tiny.model(family, vocab_size=64), optimizer(steps=1), mesh)
+    for path, names in jax.tree_util.tree_leaves_with_path(plan.axes, is_leaf=lambda x: isinstance(x, tuple)):
+        leaf = plan.abstract.params
+        for key in path:
+            leaf = leaf[key.key]
+        wanted = {RULES[name][0] for name in names if RULES[name]}
+        used = set(jax.tree.leaves(tuple(leaf.sharding.spec)))
+        assert used == wanted, f"{jax.tree_util.keystr(path)} {names}: {leaf.sharding.spec}"
+    cut = {leaf.shape: leaf.sharding.spec for leaf in jax.tree.leaves(plan.abstract.params) if len(leaf.shape) > 1}
+    states = [leaf for leaf in jax.tree.leaves(plan.abstract.opt_state) if leaf.shape in cut]
+    assert states
+    assert all(
+        any(axis is not None for axis in leaf.sharding.spec) == any(a is not None for a in cut[leaf.shape]) for leaf in states
+    )
+
+
+def test_rows_land_where_the_batch_axis_says(mesh):
+    assert local_rows(mesh, 8).tolist() == list(range(8))
+    placed = place({"tokens": np.arange(16).reshape(8, 2), "row": np.arange(8)}, mesh, 8)
+    assert placed["tokens"].sharding.spec == P(("data", "fsdp"), None)
+    assert (np.asarray(placed["tokens"]) == np.arange(16).reshape(8, 2)).all()
+
+
+def test_work_ahead_comes_in_order_and_errors_where_the_result_would():
+    def items():
+        yield from range(3)
+        raise ValueError("the fourth is broken")
+
+    ahead = Ahead(items(), lambda x: x * x)
+    assert [next(ahead) for _ in range(3)] == [0, 1, 4]
+    with pytest.raises(ValueError, match="the fourth is broken"):
+        next(ahead)
+    ahead.close()
+    assert list(Ahead(iter(range(4)), str)) == ["0", "1", "2", "3"]
+
+
+def test_closing_ends_the_thread_though_nobody_takes_its_results():
+    ahead = Ahead(iter(range(10**9)), lambda x: x, depth=1)
+    next(ahead)
+    ahead.close()
+    assert not ahead._thread.is_alive()
