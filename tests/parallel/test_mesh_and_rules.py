@@ -1,3 +1,5 @@
+from functools import partial
+
 import jax
 import numpy as np
 import pytest
@@ -7,12 +9,14 @@ from jax.sharding import PartitionSpec as P
 from jaxlm.core import ConfigError, UserError
 from jaxlm.core.sharding import constrain, constraints
 from jaxlm.models.families import FAMILIES
-from jaxlm.optim import OPTIMIZERS
+from jaxlm.objectives import CausalLM, MaskedLM
+from jaxlm.optim import OPTIMIZERS, AdamW
 from jaxlm.parallel.config import MeshConfig
 from jaxlm.parallel.mesh import axis_sizes, make_mesh
-from jaxlm.parallel.placement import Ahead, local_rows, place
+from jaxlm.parallel.placement import Ahead, local_rows, place, row_sharding
 from jaxlm.parallel.rules import RULES, partition_spec, resolver
 from jaxlm.train.state import layout
+from jaxlm.train.step import train_step
 
 
 def test_an_open_axis_takes_what_is_left():
@@ -102,3 +106,21 @@ def test_closing_ends_the_thread_though_nobody_takes_its_results():
     next(ahead)
     ahead.close()
     assert not ahead._thread.is_alive()
+
+
+@pytest.mark.parametrize("family", ["gpt2", "bert"])
+def test_the_partitioner_copies_no_activation_whole(mesh, family, capfd):
+    """XLA warns on stderr where a constraint is missing: "Involuntary full rematerialization"."""
+    objective = CausalLM() if family == "gpt2" else MaskedLM()
+    model = tiny.model(family, vocab_size=64, num_layers=1)
+    plan = layout(model, AdamW(steps=1), mesh)
+    batch = {name: jax.ShapeDtypeStruct(rows.shape, rows.dtype) for name, rows in tiny.batch(objective, 16).items()}
+    update = partial(train_step, model=model, objective=objective, optimizer=plan.transformation, num_microbatches=1)
+
+    def step(state, batch):
+        with constraints(resolver(mesh)):
+            return update(state, batch)
+
+    shardings = (plan.shardings, row_sharding(mesh, (16,)))
+    jax.jit(step, in_shardings=shardings, out_shardings=(plan.shardings, None)).lower(plan.abstract, batch).compile()
+    assert "ematerialization" not in capfd.readouterr().err

@@ -59,7 +59,7 @@ class EmbedModule(nn.Module):
         if s.num_token_types:
             types_TD = param(self, "token_types", normal(s.stddev, D), (s.num_token_types, D), ("positions", "embed"))
             types_BL = jnp.zeros_like(inputs.tokens_BL) if inputs.token_types_BL is None else inputs.token_types_BL
-            x_BLD = x_BLD + types_TD[types_BL]
+            x_BLD = x_BLD + constrain(types_TD, "positions", None)[types_BL]
         x_BLD = constrain(x_BLD, "batch", "length", "features")
         if s.norm is not None:
             x_BLD = s.norm.build("norm")(x_BLD)

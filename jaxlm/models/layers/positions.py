@@ -6,6 +6,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from jaxlm.core.sharding import constrain
 from jaxlm.models.layers.base import Settings, normal, param
 
 
@@ -37,7 +38,7 @@ class LearnedPositionsModule(nn.Module):
     def __call__(self, positions_BL: Int[Array, "B L"], embed_dim: int) -> Float[Array, "B L D"]:
         shape = (self.settings.length, embed_dim)
         table_PD = param(self, "table", normal(self.settings.stddev, embed_dim), shape, ("positions", "embed"))
-        return table_PD[positions_BL]
+        return constrain(table_PD, "positions", None)[positions_BL]  # gathered whole in D, or the partitioner copies it
 
 
 class SinusoidalPositionsModule(nn.Module):
