@@ -77,7 +77,7 @@ def test_hash_holds_out_one_text_at_least_and_never_all(fraction):
 
 
 def test_sources_are_split_apart_and_some_not_at_all():
-    read = lambda: [*reader(*"abcdefghij", source="letters")(), *reader(*"0123456789", source="digits")()]  # noqa: E731
+    read = lambda: [*reader(*"abcdefghij", source="letters")(), *reader(*"0123456789", source="digits")()]
     assert sides(read, "tail", 0.2)[1] == ["i", "j", "8", "9"]
     assert sides(read, "tail", 0.2, held_out=("digits",))[1] == ["8", "9"]
 
@@ -124,8 +124,8 @@ class Given(Source):
 
 
 def test_read_documents_names_the_source_and_runs_the_steps_in_order():
-    upper = lambda documents: (d._replace(streams={"text": d.text.upper()}) for d in documents)  # noqa: E731
-    longer = lambda documents: (d._replace(streams={"text": d.text + "b"}) for d in documents)  # noqa: E731
+    upper = lambda documents: (d._replace(streams={"text": d.text.upper()}) for d in documents)
+    longer = lambda documents: (d._replace(streams={"text": d.text + "b"}) for d in documents)
     documents = list(read_documents([Given("one", "a"), Given("two", "c")], [upper, longer]))  # type: ignore[list-item]
     assert [(d.source, d.text) for d in documents] == [("one", "Ab"), ("two", "Cb")]
 
