@@ -1,43 +1,60 @@
+"""Negative log-likelihood of targets: values and gradients against numpy."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxlm.core.readout import Readout
+from jaxlm.core import Readout
 from jaxlm.kernels.cross_entropy import token_nll
 
-V, PADDED = 11, 14
+B, L, D, V = 2, 5, 6, 11
+RNG = np.random.default_rng(0)
+HIDDEN, TABLE, BIAS = (RNG.normal(size=shape).astype(np.float32) for shape in ((B, L, D), (V, D), (V,)))
+TARGETS = RNG.integers(0, V, (B, L)).astype(np.int32)
+PROBE = RNG.normal(size=(B, L)).astype(np.float32)
 
 
-@pytest.mark.parametrize("soft_cap", [None, 5.0])
-@pytest.mark.parametrize("rows", [V, PADDED])
-def test_value_and_gradient_are_autodiffs(soft_cap, rows):
-    keys = jax.random.split(jax.random.key(0), 5)
-    hidden, table = jax.random.normal(keys[0], (2, 5, 8)), 3 * jax.random.normal(keys[1], (rows, 8))
-    bias, targets = jax.random.normal(keys[2], (rows,)), jax.random.randint(keys[3], (2, 5), 0, V)
-    weights = jax.random.normal(keys[4], (2, 5))
+@pytest.mark.parametrize("bias", [None, BIAS], ids=["no bias", "bias"])
+@pytest.mark.parametrize("soft_cap", [None, 2.0])
+@pytest.mark.parametrize("rows", [V, V + 5])
+def test_values_and_gradients_are_those_of_numpy(bias, soft_cap, rows):
+    table = np.concatenate([TABLE, np.full((rows - V, D), 7, np.float32)])
 
-    def plain(hidden, table, bias):
-        logits = Readout(hidden, table, bias, V, soft_cap).logits()
-        picked = jnp.take_along_axis(logits, targets[..., None], -1)[..., 0]
-        return ((jax.nn.logsumexp(logits, -1) - picked) * weights).sum()
+    def loss(hidden, table, bias):
+        nll_BL = token_nll(Readout(hidden, table, bias, V, soft_cap), TARGETS)
+        return (nll_BL * PROBE).sum(), nll_BL
 
-    def ours(*a):
-        return (token_nll(Readout(*a, V, soft_cap), targets) * weights).sum()
+    trained = (0, 1) if bias is None else (0, 1, 2)
+    gradients, got = jax.jit(jax.grad(loss, argnums=trained, has_aux=True))(HIDDEN, table, bias)
 
-    expected = jax.value_and_grad(plain, (0, 1, 2))(hidden, table, bias)
-    got = jax.value_and_grad(ours, (0, 1, 2))(hidden, table, bias)
-    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
+    raw = HIDDEN.astype(np.float64) @ TABLE.T + (0 if bias is None else bias)
+    logits = raw if soft_cap is None else soft_cap * np.tanh(raw / soft_cap)
+    p = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    np.testing.assert_allclose(got, -np.log(np.take_along_axis(p, TARGETS[..., None], -1)[..., 0]), rtol=1e-5)
+
+    slope = (p - np.eye(V)[TARGETS]) * PROBE[..., None]
+    slope = slope if soft_cap is None else slope * (1 - np.tanh(raw / soft_cap) ** 2)
+    np.testing.assert_allclose(gradients[0], slope @ TABLE, atol=1e-5)
+    np.testing.assert_allclose(gradients[1][:V], np.einsum("blv,bld->vd", slope, HIDDEN), atol=1e-5)
+    assert not np.asarray(gradients[1][V:]).any()
+    if bias is not None:
+        np.testing.assert_allclose(gradients[2], slope.sum((0, 1)), atol=1e-5)
 
 
-def test_bfloat16_hidden_states_give_a_float32_loss_and_a_float32_gradient_of_the_table():
-    hidden, table = jnp.ones((1, 3, 8), jnp.bfloat16), jax.random.normal(jax.random.key(0), (V, 8))
+def test_huge_logits_stay_finite_and_bfloat16_is_scored_in_float32():
+    readout = Readout(jnp.asarray(HIDDEN * 1e4), jnp.asarray(TABLE), None, V)
+    assert np.isfinite(token_nll(readout, TARGETS)).all()
+    half = Readout(jnp.asarray(HIDDEN, jnp.bfloat16), jnp.asarray(TABLE), None, V)
+    assert token_nll(half, TARGETS).dtype == jnp.float32
+    np.testing.assert_allclose(token_nll(half, TARGETS), token_nll(Readout(HIDDEN, TABLE, None, V), TARGETS), rtol=0.05, atol=0.05)
 
-    def loss(h, t):
-        return token_nll(Readout(h, t, None, V), jnp.zeros((1, 3), int)).sum()
 
-    assert loss(hidden, table).dtype == jnp.float32
-    to_hidden, to_table = jax.grad(loss, (0, 1))(hidden, table)
-    assert to_hidden.dtype == jnp.bfloat16
-    assert to_table.dtype == jnp.float32
+def test_picked_places_are_those_of_the_whole():
+    readout = Readout(jnp.asarray(HIDDEN), jnp.asarray(TABLE), jnp.asarray(BIAS), V)
+    index = np.array([[3, 0], [1, 1]])
+    np.testing.assert_allclose(
+        token_nll(readout.at(index), np.take_along_axis(TARGETS, index, 1)),
+        np.take_along_axis(np.asarray(token_nll(readout, TARGETS)), index, 1),
+        rtol=1e-6,
+    )
