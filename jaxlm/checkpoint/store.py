@@ -20,7 +20,7 @@ class CheckpointStore:
         """
         from orbax.checkpoint import v1 as ocp
 
-        logging.getLogger("absl").setLevel(logging.WARNING)  # else some 60 lines a save
+        logging.getLogger("absl").setLevel(logging.CRITICAL)  # else some 60 lines a save, and 1,000 where it fails: `wait` raises
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self._ocp = ocp
@@ -30,6 +30,7 @@ class CheckpointStore:
             cleanup_tmp_directories=not read_only,
         )
         self._saving: Any = None
+        self._failed = False
 
     @property
     def latest(self) -> int | None:
@@ -61,6 +62,7 @@ class CheckpointStore:
         try:
             saving.result()
         except Exception as error:
+            self._failed = True
             raise RunError(
                 f"checkpoint in {self.folder} could not be saved: {_reason(error)}. The checkpoints before it stand; free some "
                 "room or mend the folder, and run the same command again"
@@ -96,10 +98,15 @@ class CheckpointStore:
             ) from error
 
     def close(self) -> None:
+        """Waits for the last save. Raises RunError as `wait` does."""
         try:
             self.wait()
         finally:
-            self._checkpointer.close()
+            try:
+                self._checkpointer.close()
+            except Exception:
+                if not self._failed:  # Orbax raises the error of a failed save once more, and `wait` has said it
+                    raise
 
 
 def _items(state: Any) -> dict[str, Any]:

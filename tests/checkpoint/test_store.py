@@ -1,3 +1,8 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import jax
 import numpy as np
 import pytest
@@ -68,4 +73,72 @@ def test_what_is_missing_or_damaged_is_named(tmp_path, state):
             file.write_bytes(b"")
     with pytest.raises(RunError, match=r"checkpoint .*/5 could not be restored: .*remove that folder and run again"):
         store.restore(plan.abstract)
+    store.close()
+
+
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+from typing import Any, NamedTuple
+import jax.numpy as jnp
+from jaxlm.checkpoint.config import CheckpointConfig
+from jaxlm.checkpoint.store import CheckpointStore
+from jaxlm.core import RunError
+
+class State(NamedTuple):
+    step: Any
+    params: Any
+
+folder = Path(sys.argv[1])
+state = State(jnp.zeros((), jnp.int32), {"kernel": jnp.arange(3000.0)})
+store = CheckpointStore(folder, CheckpointConfig())
+store.save(1, state, {"history": []})
+store.wait()
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))  # no file may grow beyond it: as on a full disk
+store.save(2, state, {"history": []})
+try:
+    store.close()
+except RunError as error:
+    print(error)
+again = CheckpointStore(folder, CheckpointConfig(), read_only=True)
+print(again.latest, (again.restore(state)[0].params["kernel"] == state.params["kernel"]).all())
+again.close()
+"""
+
+
+def test_a_save_that_fails_is_said_once_and_the_one_before_it_stands(tmp_path):
+    environment = {**os.environ, "XLA_FLAGS": "", "PYTHONPATH": str(Path(__file__).parents[2])}
+    del environment["JAX_COMPILATION_CACHE_DIR"]
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, tmp_path / "runs"], env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    words, stands = done.stdout.splitlines()
+    assert words.startswith(f"checkpoint in {tmp_path / 'runs'} could not be saved: ")
+    assert "File too large" in words
+    assert words.endswith("The checkpoints before it stand; free some room or mend the folder, and run the same command again")
+    assert stands == "1 True"
+    assert "Traceback" not in done.stderr
+
+
+def test_each_part_can_be_read_alone(tmp_path, state):
+    """Parameters without the rest of the state (to generate), and the config without any array."""
+    store = CheckpointStore(tmp_path, CheckpointConfig())
+    store.save(1, state, {"config": {"seed": 1}})
+    store.save(2, state._replace(params=jax.tree.map(lambda x: x + 1, state.params)), {"config": {"seed": 2}})
+    abstract = made((1, 1, 1))[0].abstract.params
+    assert same(store.restore_params(abstract, step=1), state.params)
+    assert not same(store.restore_params(abstract), state.params)
+    assert (store.meta(1), store.meta()) == ({"config": {"seed": 1}}, {"config": {"seed": 2}})
+    store.close()
+
+
+def test_a_state_of_other_shapes_is_refused(tmp_path, state):
+    store = CheckpointStore(tmp_path, CheckpointConfig())
+    store.save(1, state, {"history": []})
+    mesh = make_mesh(MeshConfig(1, 1, 1), jax.devices()[:1])
+    wider = layout(tiny.model("gpt2", embed_dim=64), AdamW(steps=1), mesh)
+    with pytest.raises(RunError, match=r"checkpoint .*/1 could not be restored: "):
+        store.restore(wider.abstract)
     store.close()
