@@ -1,0 +1,177 @@
+"""From a config to a run: what does not fit is named, and every mesh reads the same batches."""
+
+from dataclasses import dataclass, replace
+
+import jax
+import numpy as np
+import pytest
+
+from jaxlm.checkpoint.config import CheckpointConfig
+from jaxlm.checkpoint.store import CheckpointStore
+from jaxlm.core import ConfigError
+from jaxlm.corpus import TextFiles
+from jaxlm.data.config import DataConfig
+from jaxlm.models import bert, gpt2
+from jaxlm.objectives import CausalLM, MaskedLM
+from jaxlm.optim import AdamW
+from jaxlm.parallel.config import MeshConfig
+from jaxlm.parallel.mesh import make_mesh
+from jaxlm.run.assemble import Materials, assemble, check_model, examples, padded_rows
+from jaxlm.run.config import RunConfig, with_schedule_length
+from jaxlm.run.text import store_for, text_of, tokenizer_for
+from jaxlm.tokenizer import Bytes
+from jaxlm.train.config import LogConfig, TrainConfig
+
+SIZES = {"num_layers": 1, "embed_dim": 16, "num_heads": 2, "context": 16}
+
+
+@dataclass(frozen=True)
+class Made:
+    config: RunConfig
+    materials: Materials
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Made:
+    text = tmp_path_factory.mktemp("assemble") / "text.txt"
+    text.write_text("".join(f"line {i} of {i * i} says {i % 7}\n" for i in range(300)))
+    config = RunConfig(
+        model=gpt2(**SIZES),
+        objective=CausalLM(),
+        optimizer=AdamW(steps=10),
+        tokenizer=Bytes(),
+        data=DataConfig(sources=(TextFiles(text),), seq_len=16),
+        train=TrainConfig(steps=10, batch_size=16),
+        mesh=MeshConfig(data=1),
+        log=LogConfig(tensorboard=False, progress=False),
+    )
+    quiet = lambda line: None
+    text_value = text_of(config)
+    tokenizer = tokenizer_for(config.tokenizer, text_value, quiet)
+    return Made(config, Materials(tokenizer, store_for(text_value, tokenizer, quiet)))
+
+
+def assembled(made, folder, mesh, **train):
+    config = replace(made.config, mesh=mesh, train=replace(made.config.train, **train))
+    devices = jax.devices()[: mesh.data * mesh.fsdp * mesh.tensor]
+    return assemble(config, made.materials, folder, devices=devices)
+
+
+def first_batches(run, position=0, number=3):
+    iterator = run.batches(position)
+    try:
+        return [next(iterator) for _ in range(number)]
+    finally:
+        iterator.close()
+
+
+@pytest.mark.parametrize("objective", [CausalLM(), MaskedLM()], ids=["causal", "masked"])
+def test_batches_are_the_same_to_the_bit_on_every_mesh(made, tmp_path, objective):
+    model = gpt2(**SIZES) if isinstance(objective, CausalLM) else bert(**SIZES)
+    mine = replace(made, config=replace(made.config, objective=objective, model=model))
+    expected = first_batches(assembled(mine, tmp_path, MeshConfig(1, 1, 1)))
+    assert (expected[0]["tokens"] != expected[1]["tokens"]).any()
+    for sizes, microbatches, padded in [((2, 1, 1), 1, 16), ((1, 3, 1), 1, 18), ((2, 2, 2), 4, 16), ((3, 1, 1), 4, 24)]:
+        run = assembled(mine, tmp_path, MeshConfig(*sizes), num_microbatches=microbatches)
+        assert run.padded_size == padded
+        for got, batch in zip(first_batches(run), expected, strict=True):
+            assert got["row"][16:].tolist() == [-1] * (padded - 16)
+            assert not got["weights"][16:].any()
+            for name in batch:
+                np.testing.assert_array_equal(got[name][:16], batch[name], err_msg=name)
+
+
+def test_a_run_that_goes_on_reads_on_from_its_position(made, tmp_path):
+    run = assembled(made, tmp_path, MeshConfig(1, 1, 1))
+    whole, later = first_batches(run), first_batches(run, position=32, number=1)
+    np.testing.assert_array_equal(later[0]["tokens"], whole[2]["tokens"])
+    assert later[0]["row"].tolist() == list(range(32, 48))
+
+
+def test_training_is_shuffled_and_validation_comes_once_in_order(made):
+    training, validation = (examples(made.config, made.materials, split) for split in ("train", "validation"))
+    rows = [validation.row(position)["tokens"] for position in range(validation.num_rows)]
+    text = made.materials.tokenizer.decode(np.concatenate(rows))
+    assert text.startswith("line 27")
+    assert text.count("line 299 of") == 1
+    first = [made.materials.tokenizer.decode(training.row(position)["tokens"]) for position in range(3)]
+    assert not first[0].startswith("line 0 of")
+    assert len({tuple(training.row(position)["tokens"]) for position in range(20)}) == 20
+
+
+def test_a_run_begins_anew_or_where_its_checkpoint_is(made, tmp_path):
+    run = assembled(made, tmp_path, MeshConfig(2, 1, 1))
+    store = CheckpointStore(tmp_path / "checkpoints", CheckpointConfig())
+    state, history, resumed_from = run.start(store)
+    assert (int(state.step), history, resumed_from) == (0, [[0, 0, 16]], 0)
+    moved = state._replace(step=state.step + 3, position=state.position + 48)
+    store.save(3, moved, {"history": [[0, 0, 16]]})
+    state, history, resumed_from = run.start(store)
+    assert (int(state.step), int(state.position), history, resumed_from) == (3, 48, [[0, 0, 16]], 3)
+    store.close()
+
+
+def test_given_weights_are_those_that_a_new_run_begins_with(made, tmp_path):
+    given = lambda abstract: jax.tree.map(lambda leaf: jax.device_put(np.full(leaf.shape, 7, np.float32), leaf.sharding), abstract)
+    mine = replace(made, materials=replace(made.materials, initial_params=given))
+    store = CheckpointStore(tmp_path / "checkpoints", CheckpointConfig())
+    state, _, _ = assembled(mine, tmp_path, MeshConfig(1, 2, 1)).start(store)
+    store.close()
+    assert all((np.asarray(leaf) == 7).all() for leaf in jax.tree.leaves(state.params))
+    assert int(state.step) == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            lambda c: replace(c, objective=MaskedLM()),
+            "objective MaskedLM needs a bidirectional model and model's attention is causal; use bert, or another objective",
+        ),
+        (
+            lambda c: replace(c, model=bert(**SIZES)),
+            "objective CausalLM needs a causal model and model's attention is bidirectional; use gpt2 or llama, or another objective",
+        ),
+        (
+            lambda c: replace(c, data=replace(c.data, seq_len=17)),
+            "data.seq_len=17 is more than the model's 16 positions; shorten it, or set model.embed.positions.length",
+        ),
+        (lambda c: replace(c, data=replace(c.data, seq_len=0)), "data.seq_len=0 must be at least 1"),
+        (lambda c: replace(c, train=replace(c.train, steps=0)), "train.steps=0 must be at least 1"),
+        (lambda c: replace(c, train=replace(c.train, batch_size=0)), "train.batch_size=0 must be at least 1"),
+        (lambda c: replace(c, train=replace(c.train, num_microbatches=0)), "train.num_microbatches=0 must be at least 1"),
+        (
+            lambda c: replace(c, model=gpt2(**SIZES, vocab_size=9)),
+            "model.embed.vocab_size=9 is less than the tokenizer's {size} ids; leave it out, or give at least {size}",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_named(made, change, words):
+    with pytest.raises(ConfigError) as error:
+        check_model(change(made.config), made.materials.tokenizer)
+    assert str(error.value) == words.format(size=made.materials.tokenizer.vocab.size)
+
+
+def test_a_larger_vocabulary_of_the_models_own_is_kept(made):
+    wide = check_model(replace(made.config, model=gpt2(**SIZES, vocab_size=999)), made.materials.tokenizer)
+    assert wide.embed.vocab_size == 999
+    assert check_model(made.config, made.materials.tokenizer).embed.vocab_size == made.materials.tokenizer.vocab.size
+
+
+def test_rows_fill_microbatches_and_devices(made):
+    def padded(batch_size, microbatches, *sizes):
+        mesh = make_mesh(MeshConfig(*sizes), jax.devices()[: int(np.prod(sizes))])
+        train = replace(made.config.train, batch_size=batch_size, num_microbatches=microbatches)
+        return padded_rows(replace(made.config, train=train), mesh)
+
+    assert padded(16, 1, 3, 1, 1) == 18
+    assert padded(16, 4, 3, 1, 1) == 24
+    assert padded(16, 4, 2, 2, 2) == 16
+    assert padded(1, 1, 1, 1, 8) == 1  # tensor devices share their rows
+
+
+def test_a_schedules_length_is_that_of_the_beginning(made):
+    config = replace(made.config, optimizer=AdamW())
+    assert with_schedule_length(config).optimizer.steps == 10
+    assert with_schedule_length(config, {"optimizer": {"steps": 6}}).optimizer.steps == 6
+    assert with_schedule_length(made.config, {"optimizer": {"steps": 6}}).optimizer.steps == 10
