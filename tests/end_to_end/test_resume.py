@@ -110,6 +110,38 @@ def test_killed_runs_end_bit_identical_and_lose_only_what_was_not_saved(place, w
     ]
 
 
+@pytest.mark.slow
+def test_a_run_that_is_killed_again_and_again_ends_as_the_others_do(place, whole):
+    """Also before the first save; each start goes on from the last save that was complete."""
+    for step in [2, *sorted(random.Random(5).sample(range(8, 58), 5))]:
+        kill_at(place, "often", step, signal.SIGKILL)
+    done = train(place, "often", "--data.num-workers", "2")
+    assert done.returncode == 0, done.stderr
+    assert summary(place, "often")["train/resumed_from"] > 0
+    assert all((a == b).all() for a, b in zip(params(place, "often"), params(place, whole), strict=True))
+
+
+def test_a_second_run_in_a_folder_in_use_is_refused_and_another_config_takes_the_next_name(place):
+    words = [*command(place, "")[:-2], "--train.steps", "100000"]
+    with subprocess.Popen(words, cwd=place, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as first:
+        try:
+            folder = place / "runs" / "tiny"
+            until = time.monotonic() + 60
+            while not (folder / "metrics.jsonl").exists() and time.monotonic() < until and first.poll() is None:
+                time.sleep(0.05)
+            first.send_signal(signal.SIGSTOP)  # it holds the folder and leaves the processor to the others
+            second = subprocess.run(words, cwd=place, env=environment(), capture_output=True, text=True, check=False)
+            assert second.returncode == 1
+            assert f"two runs in one folder: process {first.pid} works there" in second.stderr
+            other = [*words[:-2], "--train.steps", "1", "--train.seed", "7"]
+            third = subprocess.run(other, cwd=place, env=environment(), capture_output=True, text=True, check=False)
+            assert third.returncode == 0, third.stderr
+            assert "holds another run (train.seed: 0 there, 7 now)" in third.stdout
+            assert (place / "runs" / "tiny-2" / "checkpoints" / "1").is_dir()
+        finally:
+            first.kill()
+
+
 def test_sigterm_saves_says_how_to_go_on_and_exits_75(place, whole):
     assert kill_at(place, "stopped", 5, signal.SIGTERM) == 75
     stopped = summary(place, "stopped")

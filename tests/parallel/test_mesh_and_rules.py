@@ -1,9 +1,11 @@
 from functools import partial
 
+import flax.linen as nn
 import jax
 import numpy as np
 import pytest
 import tiny
+from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from jaxlm.core import ConfigError, UserError
@@ -15,6 +17,7 @@ from jaxlm.parallel.config import MeshConfig
 from jaxlm.parallel.mesh import axis_sizes, make_mesh
 from jaxlm.parallel.placement import Ahead, local_rows, place, row_sharding
 from jaxlm.parallel.rules import RULES, partition_spec, resolver
+from jaxlm.parallel.shardings import axis_names, like_params
 from jaxlm.train.state import layout
 from jaxlm.train.step import train_step
 
@@ -81,6 +84,21 @@ def test_every_matrix_is_cut_and_its_optimizer_state_lies_as_it_does(mesh, famil
     )
 
 
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_each_leaf_of_optimizer_state_lies_as_its_own_parameter(mesh, optimizer):
+    """By path: query and key have one shape, and in GPT-2 one sharding; up and down of a square MLP have not."""
+    params = {"up": np.zeros((8, 8)), "down": np.zeros((8, 8)), "scale": np.zeros(8)}
+    axes = {"up": ("embed", "mlp"), "down": ("mlp", "embed"), "scale": ("embed",)}
+    lies = {name: NamedSharding(mesh, partition_spec(axes[name], params[name].shape, mesh)) for name in params}
+    state = jax.eval_shape(optimizer(steps=1).build(axes).init, params)
+    found = jax.tree_util.tree_leaves_with_path(like_params(state, params, lies, mesh))
+    named = [(str(path[-1].key), sharding.spec) for path, sharding in found if hasattr(path[-1], "key")]
+    assert {name for name, _ in named} == set(params)
+    for name, spec in named:
+        assert spec == lies[name].spec, name
+    assert all(sharding.spec == P() for path, sharding in found if not hasattr(path[-1], "key"))  # counts
+
+
 def test_rows_land_where_the_batch_axis_says(mesh):
     assert local_rows(mesh, 8).tolist() == list(range(8))
     placed = place({"tokens": np.arange(16).reshape(8, 2), "row": np.arange(8)}, mesh, 8)
@@ -99,6 +117,39 @@ def test_work_ahead_comes_in_order_and_errors_where_the_result_would():
         next(ahead)
     ahead.close()
     assert list(Ahead(iter(range(4)), str)) == ["0", "1", "2", "3"]
+
+
+def test_an_error_of_the_work_is_raised_again_when_asked_again():
+    ahead = Ahead(iter([1, 0]), lambda x: 1 // x)
+    assert next(ahead) == 1
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            next(ahead)
+    ahead.close()
+
+
+def test_closing_closes_what_it_reads():
+    closed = []
+
+    def items():
+        try:
+            yield from range(10**9)
+        finally:
+            closed.append(True)
+
+    ahead = Ahead(items(), lambda x: x)
+    next(ahead)
+    ahead.close()
+    assert closed == [True]
+
+
+def test_a_parameter_without_names_is_named():
+    with pytest.raises(UserError) as error:
+        axis_names({"block": {"kernel": nn.LogicallyPartitioned(np.zeros((2, 2)), ("embed",))}})
+    assert str(error.value) == (
+        "the parameter ['block']['kernel'] does not name each of its axes; make it with jaxlm.models.layers.base.param, "
+        "or wrap its initializer in flax.linen.with_logical_partitioning"
+    )
 
 
 def test_closing_ends_the_thread_though_nobody_takes_its_results():
