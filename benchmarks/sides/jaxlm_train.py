@@ -74,6 +74,7 @@ def config(shape: Mapping[str, int]) -> RunConfig:
             embed_dim=shape["embed_dim"],
             num_heads=shape["num_heads"],
             context=shape["context"],
+            bias=False,  # as nanoGPT's train.py has it
             unroll=True,
         ),
         objective=CausalLM(),
