@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 from jax.sharding import NamedSharding
@@ -13,13 +13,13 @@ from jax.sharding import NamedSharding
 from jaxlm.checkpoint.store import CheckpointStore
 from jaxlm.core import Sums
 from jaxlm.core.sharding import constraints
-from jaxlm.parallel.peaks import peak_flops
 from jaxlm.parallel.placement import Ahead, place, row_sharding
 from jaxlm.parallel.rules import resolver
+from jaxlm.train.ledger import Ledger
 from jaxlm.train.run import Hook, Run
 from jaxlm.train.state import TrainState, merge
 from jaxlm.train.step import train_step
-from jaxlm.train.watch import Stopped, StopSignals, require_finite
+from jaxlm.train.watch import Stopped, StopSignals
 
 
 def train(run: Run, *, hooks: Sequence[Hook] = ()) -> TrainState:
@@ -45,13 +45,15 @@ def train(run: Run, *, hooks: Sequence[Hook] = ()) -> TrainState:
         update = jitted_step(run)
         saved_at = time.monotonic()
         metrics: dict[str, float] = {}
-        while step < run.train.steps and not signals.received:
+        stopping = False
+        while step < run.train.steps and not stopping:
             state, sums = update(state, next(batches))
             metrics = ledger.read() or metrics  # of the step before, while the device works on this one
             step += 1
             ledger.hold(step, sums)
-            due = Due.of(run, step, time.monotonic() - saved_at, bool(signals.received))
-            if due.line or due.eval or due.save or hooks:
+            stopping = signals.received is not None  # asked once a step: what stops the loop has been saved
+            due = Due.of(run, step, time.monotonic() - saved_at, stopping)
+            if any(due):
                 metrics = ledger.read() or metrics
                 if due.eval:
                     with ledger.pause():
@@ -74,9 +76,10 @@ def train(run: Run, *, hooks: Sequence[Hook] = ()) -> TrainState:
         if metrics:
             _write_summary(run, {**metrics, **ledger.totals(), "train/resumed_from": resumed_from, "step": step}, finished)
         if not finished:
-            reason = signals.received.name if signals.received else "a signal"
+            assert signals.received is not None, "only a signal stops a run before its last step"
             raise Stopped(
-                f"stopped by {reason} after step {step}; the state is saved in {run.folder}. Run the same command again to go on"
+                f"stopped by {signals.received.name} after step {step}; the state is saved in {run.folder}. "
+                "Run the same command again to go on"
             )
         return state
 
@@ -100,11 +103,12 @@ def jitted_step(run: Run) -> Callable[[TrainState, Any], tuple[TrainState, Sums]
     return jax.jit(step, in_shardings=(shardings, rows), out_shardings=(shardings, None), donate_argnums=0)
 
 
-class Due:
+class Due(NamedTuple):
     """What a step is followed by."""
 
-    def __init__(self, line: bool, eval: bool, save: bool):
-        self.line, self.eval, self.save = line, eval, save
+    line: bool
+    eval: bool
+    save: bool
 
     @classmethod
     def of(cls, run: Run, step: int, seconds_since_save: float, stopping: bool) -> "Due":
@@ -117,71 +121,6 @@ class Due:
             eval=last or (run.train.eval_every is not None and step % run.train.eval_every == 0),
             save=last or stopping or by_steps or by_time,
         )
-
-
-class Ledger:
-    """Metrics of the step in flight, read once the next is on its way, and the pace."""
-
-    def __init__(self, run: Run, last_saved: int):
-        self.run, self.last_saved = run, last_saved or None
-        self._held: tuple[int, Sums] | None = None
-        self._tokens_per_step = run.train.batch_size * run.seq_len
-        self._flops_per_token = run.model.flops_per_token(run.seq_len)
-        self._peak = peak_flops(list(run.mesh.devices.flat))
-        self._begun = time.perf_counter()
-        self._paced: tuple[float, int] | None = None
-        """(time, step) from which the pace counts: the first step, which compiles, is left out."""
-        self._pace = 0.0
-
-    def hold(self, step: int, sums: Sums) -> None:
-        self._held = step, sums
-
-    def read(self) -> dict[str, float] | None:
-        """The held step's metrics; waits for the device. None: none is held.
-
-        Raises:
-          RunError: loss or gradient is not finite.
-        """
-        if self._held is None:
-            return None
-        (step, sums), self._held = self._held, None
-        metrics = {f"train/{name}": float(total) / (float(weight) or 1.0) for name, (total, weight) in _host(sums).items()}
-        require_finite(metrics, step, self.last_saved)
-        metrics["train/learning_rate"] = float(self.run.optimizer.rate(step - 1))
-        metrics["data/position"] = step * self.run.train.batch_size
-        now = time.perf_counter()
-        if self._paced is None:
-            self._paced = now, step
-        elif step > self._paced[1]:
-            self._pace = (step - self._paced[1]) / (now - self._paced[0])
-            metrics["perf/tokens_per_s"] = self._pace * self._tokens_per_step
-            if self._peak:
-                metrics["perf/mfu"] = metrics["perf/tokens_per_s"] * self._flops_per_token / self._peak
-        return metrics
-
-    def pause(self) -> Any:
-        """Time within it does not count for the pace."""
-        return _Pause(self)
-
-    def totals(self) -> dict[str, float]:
-        return {"train/seconds": time.perf_counter() - self._begun}
-
-
-class _Pause:
-    def __init__(self, ledger: Ledger):
-        self.ledger = ledger
-
-    def __enter__(self) -> None:
-        self.begun = time.perf_counter()
-
-    def __exit__(self, *_: object) -> None:
-        if self.ledger._paced is not None:
-            begun, step = self.ledger._paced
-            self.ledger._paced = begun + time.perf_counter() - self.begun, step
-
-
-def _host(sums: Sums) -> dict[str, tuple[Any, Any]]:
-    return jax.device_get(sums.metrics)
 
 
 def _write_summary(run: Run, values: dict[str, Any], finished: bool) -> None:

@@ -1,6 +1,7 @@
 """The loop on a run that is assembled by hand: lines, hooks, numbers that are not finite."""
 
 import json
+import signal
 from dataclasses import dataclass, replace
 
 import jax.numpy as jnp
@@ -22,6 +23,7 @@ from jaxlm.tokenizer import Bytes
 from jaxlm.train.config import LogConfig, TrainConfig
 from jaxlm.train.log import MetricsFile
 from jaxlm.train.loop import train
+from jaxlm.train.watch import Stopped
 
 
 @pytest.fixture
@@ -84,6 +86,16 @@ def _assembled(config, tmp_path):
     materials = Materials(tokenizer, store_for(text, tokenizer, say=lambda line: None))
     (tmp_path / "broken").mkdir()
     return assemble(with_schedule_length(config), materials, tmp_path / "broken")
+
+
+def test_a_signal_that_comes_after_a_step_is_closed_is_obeyed_with_the_next_and_that_one_is_saved(config, tmp_path):
+    def stop(step, state, metrics):
+        signal.raise_signal(signal.SIGTERM)
+
+    config = replace(config, checkpoint=CheckpointConfig(every=None))
+    with pytest.raises(Stopped, match="stopped by SIGTERM after step 4; the state is saved in"):
+        jaxlm.fit(config, tmp_path / "run", hooks=[stop])
+    assert [p.name for p in (tmp_path / "run" / "checkpoints").iterdir() if p.name.isdecimal()] == ["4"]
 
 
 def test_a_metrics_file_drops_what_will_come_again_and_a_line_cut_short(tmp_path):

@@ -1,0 +1,67 @@
+"""Metrics of the step in flight, and how fast steps follow each other."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import jax
+
+from jaxlm.core import Sums
+from jaxlm.parallel.peaks import peak_flops
+from jaxlm.train.run import Run
+from jaxlm.train.watch import require_finite
+
+
+class Ledger:
+    """Metrics of the step in flight, read once the next is on its way, and the pace."""
+
+    def __init__(self, run: Run, last_saved: int):
+        self.run, self.last_saved = run, last_saved or None
+        self._held: tuple[int, Sums] | None = None
+        self._tokens_per_step = run.train.batch_size * run.seq_len
+        self._flops_per_token = run.model.flops_per_token(run.seq_len)
+        self._peak = peak_flops(list(run.mesh.devices.flat))
+        self._begun = time.perf_counter()
+        self._paced: tuple[float, int] | None = None
+        """(time, step) from which the pace counts: the first step, which compiles, is left out."""
+        self._pace = 0.0
+
+    def hold(self, step: int, sums: Sums) -> None:
+        self._held = step, sums
+
+    def read(self) -> dict[str, float] | None:
+        """The held step's metrics; waits for the device. None: none is held.
+
+        Raises:
+          RunError: loss or gradient is not finite.
+        """
+        if self._held is None:
+            return None
+        (step, sums), self._held = self._held, None
+        metrics = {
+            f"train/{name}": float(total) / (float(weight) or 1.0) for name, (total, weight) in jax.device_get(sums.metrics).items()
+        }
+        require_finite(metrics, step, self.last_saved)
+        metrics["train/learning_rate"] = float(self.run.optimizer.rate(step - 1))
+        metrics["data/position"] = step * self.run.train.batch_size
+        now = time.perf_counter()
+        if self._paced is None:
+            self._paced = now, step
+        elif step > self._paced[1]:
+            self._pace = (step - self._paced[1]) / (now - self._paced[0])
+            metrics["perf/tokens_per_s"] = self._pace * self._tokens_per_step
+            if self._peak:
+                metrics["perf/mfu"] = metrics["perf/tokens_per_s"] * self._flops_per_token / self._peak
+        return metrics
+
+    @contextmanager
+    def pause(self) -> Iterator[None]:
+        """Time within it does not count for the pace."""
+        begun = time.perf_counter()
+        yield
+        if self._paced is not None:
+            since, step = self._paced
+            self._paced = since + time.perf_counter() - begun, step
+
+    def totals(self) -> dict[str, float]:
+        return {"train/seconds": time.perf_counter() - self._begun}
