@@ -77,14 +77,14 @@ def train_recipe(
     config = with_schedule_length(recipe.config, decision.saved)
     with lock_folder(folder):
         materials = _materials(config, text, decision, start_from, trust, say)
-        check_model(config, materials.tokenizer)
+        node = to_json(config, recipe.module)
+        digests = {"data": materials.store.digest, "tokenizer": materials.tokenizer.vocab.digest}
+        run = assemble(config, materials, folder.path, meta={"config": node, **digests})  # checks that all fits; writes nothing
         if decision.state != "free":
             say(f"{folder.path}: going on after step {decision.step}")
-        folder.write_config(to_json(config, recipe.module), recipe.source)
+        folder.write_config(node, recipe.source)
         materials.tokenizer.save(folder.tokenizer)
         _write_data(folder, materials, start_from)
-        data = {"data": materials.store.digest, "tokenizer": materials.tokenizer.vocab.digest}
-        run = assemble(config, materials, folder.path, meta={"config": to_json(config, recipe.module), **data})
         say(overview(run, materials.store))
         say(f"compiled programs are kept in {keep_compiled(default_root().parent / 'compiled')}")
         state = train(run, hooks=hooks)

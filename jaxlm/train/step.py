@@ -17,8 +17,7 @@ Batch = Mapping[str, Array]
 
 def denominators(objective: Any, batch: Batch) -> tuple[dict[str, Array], Array]:
     """What terms and router terms are divided by: each term's weight, and the rows that hold a token; 0 counts as 1."""
-    rows = jnp.any(batch["segments"] > 0, axis=-1).sum().astype(jnp.float32)
-    return {name: _or_one(weight) for name, weight in objective.weights(batch).items()}, _or_one(rows)
+    return {name: _or_one(weight) for name, weight in objective.weights(batch).items()}, _or_one(_rows_with_tokens(batch))
 
 
 def total_loss(sums: Sums, weights: Mapping[str, Array], rows: Array) -> Array:
@@ -72,14 +71,17 @@ def train_step(
 
 def eval_step(params: Any, batch: Batch, *, model: Any, objective: Any, rng: Array) -> tuple[Sums, dict[str, Array], Array]:
     """A batch's sums without noise, its weights and its rows with tokens, to be added up over batches before dividing."""
-    rows = jnp.any(batch["segments"] > 0, axis=-1).sum().astype(jnp.float32)
-    return objective.loss(model.eval(), params, batch, rng), objective.weights(batch), rows
+    return objective.loss(model.eval(), params, batch, rng), objective.weights(batch), _rows_with_tokens(batch)
 
 
 def microbatches(x: Array, number: int) -> Array:
     """[B, ...] -> [number, B / number, ...], rows i, i + number, ... in part i: each device keeps rows that it has."""
     parts = x.reshape(x.shape[0] // number, number, *x.shape[1:]).swapaxes(0, 1)
     return constrain(parts, None, "batch", *[None] * (x.ndim - 1))
+
+
+def _rows_with_tokens(batch: Batch) -> Array:
+    return jnp.any(batch["segments"] > 0, axis=-1).sum().astype(jnp.float32)
 
 
 def _or_one(weight: Array) -> Array:

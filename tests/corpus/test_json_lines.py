@@ -61,7 +61,7 @@ def test_fingerprint_follows_the_fields(tmp_path):
     assert JsonLines(path).fingerprint() == JsonLines(path).fingerprint() != JsonLines(path, field="other").fingerprint()
 
 
-def test_real_web_text(data_dir):
-    documents = list(JsonLines(data_dir / "c4" / "c4-sample.01.jsonl.gz").documents())
+def test_real_web_text(shared_data):
+    documents = list(JsonLines(shared_data / "c4" / "c4-sample.01.jsonl.gz").documents())
     assert len(documents) == 10
     assert all(d.text for d in documents)

@@ -107,7 +107,7 @@ def test_import_leaves_jax_alone_and_the_current_folder_unread(tmp_path):
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, env=environment)
 
 
-def test_real_books(data_dir):
-    documents = list(TextFiles(data_dir / "gutenberg").documents())
+def test_real_books(shared_data):
+    documents = list(TextFiles(shared_data / "gutenberg").documents())
     assert len(documents) == 10
     assert "Call me Ishmael" in {d.id: d.text for d in documents}["pg2701-moby-dick.txt.gz"]

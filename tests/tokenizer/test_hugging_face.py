@@ -15,10 +15,10 @@ CACHE: dict[str, object] = {}
 
 
 @pytest.fixture
-def make(data_dir):
+def make(shared_data):
     def make(name: str):
         if name not in CACHE:
-            CACHE[name] = TokenizersFile(data_dir / "tokenizers" / name).train(list)
+            CACHE[name] = TokenizersFile(shared_data / "tokenizers" / name).train(list)
         return CACHE[name]
 
     return make
@@ -95,9 +95,9 @@ def test_pickles_keep_it(make, name):
     assert np.array_equal(copy.encode_batch([FORGED])[0], make(name).encode_batch([FORGED])[0])
 
 
-def test_the_name_of_a_special_token_is_encoded_as_any_text(data_dir, make, tmp_path):
+def test_the_name_of_a_special_token_is_encoded_as_any_text(shared_data, make, tmp_path):
     """As tokenizer.json, GPT-2 has its special token among those that the library looks for in text."""
-    files = data_dir / "tokenizers" / "gpt2"
+    files = shared_data / "tokenizers" / "gpt2"
     published = tokenizers.Tokenizer(tokenizers.models.BPE.from_file(str(files / "vocab.json"), str(files / "merges.txt")))
     published.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
     published.decoder = tokenizers.decoders.ByteLevel()
