@@ -40,9 +40,10 @@ def _backward(soft_cap: float | None, kept: Any, cotangent_BL: Array) -> tuple[A
     slope_BLV = slope_BLV * cotangent_BL[..., None]
     if soft_cap is not None:
         slope_BLV = slope_BLV * (1 - jnp.square(logits_BLV / soft_cap))
-    narrow_BLV = slope_BLV.astype(hidden.dtype)
-    to_hidden = jnp.einsum("blv,vd->bld", narrow_BLV, table_VD.astype(hidden.dtype))
-    to_table_DV = jnp.einsum("bld,blv->dv", hidden, narrow_BLV)
+    V, D = table_VD.shape
+    narrow_NV = slope_BLV.astype(hidden.dtype).reshape(-1, V)  # matrices: see jaxlm.models.layers.base.project
+    to_hidden = (narrow_NV @ table_VD.astype(hidden.dtype)).reshape(hidden.shape)
+    to_table_DV = hidden.reshape(-1, D).T @ narrow_NV
     return to_hidden, to_table_DV.T.astype(table_VD.dtype), slope_BLV.sum((0, 1)).astype(bias_V.dtype), None
 
 

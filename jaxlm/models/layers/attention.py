@@ -4,12 +4,11 @@ from dataclasses import dataclass
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxlm.core.sharding import constrain
 from jaxlm.kernels.attention import attend
-from jaxlm.models.layers.base import Context, Settings, dropout, normal, param
+from jaxlm.models.layers.base import Context, Settings, dropout, normal, param, project
 from jaxlm.models.layers.norm import Norm
 from jaxlm.models.layers.positions import rotate
 
@@ -76,7 +75,7 @@ class AttentionModule(nn.Module):
             kernel=context.kernel,
         )
         out_HKD = param(self, "out", normal(s.output_stddev, H * K), (H, K, D), ("heads", "head_dim", "embed"))
-        y_BLD = jnp.einsum("blhk,hkd->bld", mixed_BLHK, out_HKD.astype(x_BLD.dtype))
+        y_BLD = project(mixed_BLHK, out_HKD, contracted=2)
         if s.bias:
             y_BLD = y_BLD + param(self, "out_bias", nn.initializers.zeros, (D,), ("embed",)).astype(x_BLD.dtype)
         return y_BLD, cache
@@ -84,7 +83,7 @@ class AttentionModule(nn.Module):
     def project(self, name: str, x_BLD: Float[Array, "B L D"], heads: int, K: int, axis: str) -> Float[Array, "B L H K"]:
         D = x_BLD.shape[-1]
         kernel = param(self, name, normal(self.settings.stddev, D), (D, heads, K), ("embed", axis, "head_dim"))
-        y = jnp.einsum("bld,dhk->blhk", x_BLD, kernel.astype(x_BLD.dtype))
+        y = project(x_BLD, kernel)
         if self.settings.bias:
             y = y + param(self, f"{name}_bias", nn.initializers.zeros, (heads, K), (axis, "head_dim")).astype(x_BLD.dtype)
         return y

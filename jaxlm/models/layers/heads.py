@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxlm.core.readout import Readout
-from jaxlm.models.layers.base import Settings, normal, param
+from jaxlm.models.layers.base import Settings, normal, param, project
 from jaxlm.models.layers.mlp import ACTIVATIONS
 from jaxlm.models.layers.norm import Norm
 
@@ -71,4 +71,4 @@ class PoolerModule(nn.Module):
 def _dense(module: nn.Module, x: Float[Array, "... D"], stddev: float | None) -> Float[Array, "... D"]:
     D = x.shape[-1]
     kernel_DD = param(module, "kernel", normal(stddev, D), (D, D), ("embed", "features"))
-    return x @ kernel_DD.astype(x.dtype) + param(module, "kernel_bias", nn.initializers.zeros, (D,), ("features",)).astype(x.dtype)
+    return project(x, kernel_DD) + param(module, "kernel_bias", nn.initializers.zeros, (D,), ("features",)).astype(x.dtype)

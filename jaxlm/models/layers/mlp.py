@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxlm.core.sharding import constrain
-from jaxlm.models.layers.base import Context, Settings, normal, param
+from jaxlm.models.layers.base import Context, Settings, normal, param, project
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "gelu": partial(jax.nn.gelu, approximate=True),  # GPT-2's tanh form
@@ -51,7 +51,7 @@ class MLPModule(nn.Module):
         h_BLF = constrain(h_BLF, "batch", "length", "mlp")
         # kept as [D, F]: its gradient is the faster product on CPUs, and elsewhere the orientation is free
         down_DF = param(self, "down", normal(s.output_stddev, F), (D, F), ("embed", "mlp"))
-        y_BLD = jnp.einsum("blf,df->bld", h_BLF, down_DF.astype(x_BLD.dtype))
+        y_BLD = project(h_BLF, down_DF.T)
         if s.bias:
             y_BLD = y_BLD + param(self, "down_bias", nn.initializers.zeros, (D,), ("embed",)).astype(x_BLD.dtype)
         return y_BLD
@@ -59,7 +59,7 @@ class MLPModule(nn.Module):
     def up(self, name: str, x_BLD: Float[Array, "B L D"]) -> Float[Array, "B L F"]:
         s, D, F = self.settings, x_BLD.shape[-1], self.settings.mlp_dim
         kernel_DF = param(self, name, normal(s.stddev, D), (D, F), ("embed", "mlp"))
-        h_BLF = jnp.einsum("bld,df->blf", x_BLD, kernel_DF.astype(x_BLD.dtype))
+        h_BLF = project(x_BLD, kernel_DF)
         if s.bias:
             h_BLF = h_BLF + param(self, f"{name}_bias", nn.initializers.zeros, (F,), ("mlp",)).astype(x_BLD.dtype)
         return h_BLF
