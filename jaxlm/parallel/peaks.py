@@ -31,7 +31,7 @@ def peak_flops(devices: list) -> float | None:
     return measured_flops() if devices[0].platform == "cpu" else None
 
 
-def measured_flops(size: int = 1024, repeats: int = 5) -> float:
+def measured_flops(size: int = 1024, repeats: int = 20) -> float:
     """FLOP/s of the fastest of some size x size products in float32."""
     a = jnp.ones((size, size), jnp.float32)
     product = jax.jit(jnp.matmul)

@@ -7,7 +7,7 @@ from typing import Any
 from jaxlm.data import Store
 from jaxlm.generate import Continuation, fill_mask, stream_pieces
 from jaxlm.report.compressors import bits_per_byte
-from jaxlm.report.held_out import gaps, openings, texts
+from jaxlm.report.held_out import gaps, openings, texts, unigram_nats
 from jaxlm.tokenizer.base import Tokenizer
 from jaxlm.train.config import LogConfig
 
@@ -22,7 +22,8 @@ def show_ending(
         say(_comparison(summary["eval/bits_per_byte"], store, tokenizer))
     elif "eval/bits_per_masked_byte" in summary:
         say(
-            f"\nheld-out text: {summary['eval/loss']:.3f} nats for a hidden token, "
+            f"\nheld-out text: {summary['eval/loss']:.3f} nats for a hidden token "
+            f"({unigram_nats(store, tokenizer):.3f} for who knows only how often each token occurs), "
             f"{summary['eval/bits_per_masked_byte']:.3f} bits per masked byte; "
             f"{summary['eval/accuracy']:.0%} of the hidden tokens guessed right\n"
             "(bits per masked byte: how many bits one hidden byte costs a reader who sees all around it; fewer is better)"

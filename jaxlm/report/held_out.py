@@ -1,6 +1,8 @@
-"""The text of a token store, back from its tokens."""
+"""What a token store holds out: its text, back from its tokens, and how predictable its tokens are by themselves."""
 
 from collections.abc import Iterator
+
+import numpy as np
 
 from jaxlm.data import Store
 from jaxlm.data.store import Split
@@ -14,6 +16,18 @@ def texts(store: Store, tokenizer: Tokenizer, split: Split) -> Iterator[str]:
         for number in range(part.num_documents):
             document = part.document(number)
             yield tokenizer.decode(part.ids(document.start, document.stop))
+
+
+def unigram_nats(store: Store, tokenizer: Tokenizer) -> float:
+    """Entropy in nats of the held-out tokens, special ones left out: what a reader pays for one who knows the frequency
+    of each and nothing of its neighbours."""
+    counts_V = np.zeros(tokenizer.vocab.size)
+    for source in store.sources("validation"):
+        part = store.part("validation", source)
+        counts_V += np.bincount(part.ids(0, part.num_tokens), minlength=counts_V.size)
+    counts_V[tokenizer.vocab.special_V] = 0
+    shares = counts_V[counts_V > 0] / counts_V.sum()
+    return float(-(shares * np.log(shares)).sum())
 
 
 def openings(store: Store, tokenizer: Tokenizer, number: int, length: int = 48) -> list[str]:
