@@ -114,9 +114,9 @@ class Examples:
 
     def _windows(self, position: int, source: int, index: int, epoch: int) -> tuple[Window, ...]:
         reader = self.readers[source]
-        chosen = [index]
+        chosen = [index + epoch * len(reader)]
         if self.objective.num_windows > 1:
-            chosen += self._partners(reader, index, position)
+            chosen += self._partners(reader, chosen[0], position)
         return tuple(reader.window(i) for i in chosen)
 
     def _partners(self, reader: WindowReader, index: int, position: int) -> list[int]:

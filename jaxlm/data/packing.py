@@ -1,6 +1,6 @@
 """Packing as an index map: which stretches of a part's stream make row i. No token is read or moved.
 
-    windows     row i is [i * stride, i * stride + width) of the stream; computed on the fly
+    windows     row i is [i * stride, i * stride + width) of the stream; computed on the fly; moved from epoch to epoch
     documents   one document a row; longer ones are cut into rows that share `overlap` tokens
     best_fit    documents cut likewise, then put together where they fit: best-fit decreasing
 
@@ -22,6 +22,8 @@ from jaxlm.data.blocks import sync_folder
 from jaxlm.data.store import Part
 
 MAP_FORMAT = 1
+GOLDEN = (5**0.5 - 1) / 2
+"""Multiples of it, modulo 1, spread evenly however many there are."""
 
 
 class Packing(Protocol):
@@ -32,7 +34,8 @@ class Packing(Protocol):
         ...
 
     def pieces(self, i: int) -> list[tuple[int, int]]:
-        """Row i as stretches [start, stop) of the stream, together at most `width` tokens."""
+        """Row i as stretches [start, stop) of the stream, together at most `width` tokens; from `len` on, those of the
+        next epochs."""
         ...
 
     @property
@@ -49,7 +52,11 @@ def pack(part: Part, kind: Literal["windows", "best_fit", "documents"], width: i
 
 @dataclass(frozen=True)
 class Windows:
-    """The stream cut into equal windows; none without a token that is new."""
+    """The stream cut into equal windows; none without a token that is new.
+
+    Each epoch cuts elsewhere, so that a token which lacked its context has it in the next: the first has whole windows, a
+    later one begins within a window and leaves as much out at the end.
+    """
 
     num_tokens: int
     width: int
@@ -61,13 +68,15 @@ class Windows:
         return max(1, -(-(self.num_tokens - self.overlap) // (self.width - self.overlap)))
 
     def pieces(self, i: int) -> list[tuple[int, int]]:
-        start = i * (self.width - self.overlap)
-        return [(start, min(start + self.width, self.num_tokens))]
+        stride = self.width - self.overlap
+        epoch, index = divmod(i, len(self))
+        start = index * stride - (int(epoch * GOLDEN % 1 * stride) if len(self) > 1 else 0)
+        return [(max(0, start), min(start + self.width, self.num_tokens))]
 
     @property
     def waste(self) -> float:
         rows = len(self)
-        used = self.num_tokens + max(0, rows - 1) * self.overlap
+        used = self.num_tokens + max(0, rows - 1) * self.overlap  # in the first epoch
         return 1 - used / (rows * self.width) if rows else 0.0
 
 
@@ -84,6 +93,7 @@ class StoredMap:
         return len(self._row_ends)
 
     def pieces(self, i: int) -> list[tuple[int, int]]:
+        i %= len(self)
         first = self._row_ends[i - 1] if i else 0
         return [(int(start), int(stop)) for start, stop in self._pieces[first : self._row_ends[i]]]
 

@@ -40,7 +40,7 @@ def trained_row(where: str | Path, step: int, row: int, *, trust: bool = False) 
     rows = examples(config, materials, "train")
     position = (step - 1) * batch_size + row
     (source,), (index,), (epoch,) = rows.locate(np.array([position]))
-    example = rows.row(position)
+    example, reader = rows.row(position), rows.readers[source]
     pieces = materials.tokenizer.pieces
     shown = {name: np.asarray(values).tolist() for name, values in example.items()}
     real = example["segments"] > 0
@@ -49,8 +49,8 @@ def trained_row(where: str | Path, step: int, row: int, *, trust: bool = False) 
         "row": row,
         "position": position,
         "epoch": int(epoch),
-        "source": rows.readers[source].part.source,
-        "documents": [span._asdict() for span in rows.readers[source].documents(int(index))],
+        "source": reader.part.source,
+        "documents": [span._asdict() for span in reader.documents(int(index + epoch * len(reader)))],
         "text": materials.tokenizer.decode(example["tokens"][real]),
         "pieces": pieces(example["tokens"]),
         "target_pieces": pieces(example["targets"]),

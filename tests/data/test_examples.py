@@ -72,8 +72,9 @@ def test_a_row_is_a_function_of_its_position(store, settings):
 def test_rows_hold_what_their_windows_hold(store):
     examples = examples_of(store, Next(), seq_len=16)
     for position in (0, 9, 400):
-        source, index, _ = places(examples, [position])[0]
-        window = examples.readers[source].window(index)
+        source, index, epoch = places(examples, [position])[0]
+        reader = examples.readers[source]
+        window = reader.window(index + epoch * len(reader))
         row = examples.row(position)
         assert (row["tokens"] == window.ids_N[:-1]).all()
         assert (row["targets"] == window.ids_N[1:]).all()

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from data_fakes import ByteTokenizer, items
@@ -52,6 +54,27 @@ def test_windows_make_each_token_new_once(num_tokens, overlap):
     assert windows.waste == pytest.approx(1 - used / (8 * len(windows)))
 
 
+@pytest.mark.parametrize("num_tokens", [15, 16, 17, 1000])
+def test_each_epoch_cuts_windows_elsewhere(num_tokens):
+    """Without a gap, with as much missing at the end as the cut was moved, and starts that fill the stride evenly."""
+    windows = Windows(num_tokens, 8, 1)
+    n, shifts = len(windows), []
+    for epoch in range(7):
+        pieces = [windows.pieces(epoch * n + i)[0] for i in range(n)]
+        shift = pieces[0][0] + 8 - pieces[0][1]
+        assert pieces[0][0] == 0
+        assert all(later[0] == earlier[1] - 1 for earlier, later in pairwise(pieces))
+        assert all(1 < stop - start <= 8 for start, stop in pieces[:-1])
+        assert num_tokens - shift <= pieces[-1][1] <= num_tokens
+        shifts.append(shift)
+    assert len(set(shifts)) >= 5
+    assert shifts[0] == 0
+
+
+def test_a_single_window_is_the_same_in_each_epoch():
+    assert [Windows(5, 8, 1).pieces(i) for i in range(3)] == [[(0, 5)]] * 3
+
+
 def test_no_tokens_make_no_windows():
     assert len(Windows(0, 8, 1)) == 0
 
@@ -94,6 +117,7 @@ def test_rows_hold_whole_documents(part, kind):
 def test_a_map_is_computed_once_and_stored_by_its_settings(part, monkeypatch):
     first = pack(part, "best_fit", 32, 1)
     rows = [first.pieces(i) for i in range(len(first))]
+    assert [first.pieces(i) for i in range(len(first), 2 * len(first))] == rows
     pack(part, "best_fit", 32, 0).pieces(0)
     assert sorted(p.name for p in part.folder.glob("*.npy")) == ["best_fit-32-0.1.npy", "best_fit-32-1.1.npy"]
     monkeypatch.setattr("jaxlm.data.packing.best_fit", None)  # a second computation would fail
