@@ -35,8 +35,8 @@ class WindowReader:
         return len(self.packing)
 
     def window(self, i: int) -> Window:
-        """Window i; from `len` on, those of the next epochs. Other streams of parallel text hold, for each segment in order, the whole counterpart of its
-        document, as far as `raw_length` goes."""
+        """Window i; from `len` on, those of the next epochs. Other streams of parallel text hold, for each segment in
+        order, the whole counterpart of its document, as far as `raw_length` goes."""
         ids_N, segments_N, positions_N = np.zeros((3, self.raw_length), np.int32)
         cuts: list[int] = []  # where segments start in the window
         filled = 0

@@ -136,7 +136,7 @@ def _shapes(params: Any) -> Iterator[tuple[str, tuple[int, ...]]]:
 
 def _data_differences(folder: RunFolder, text: Text, start_from: str | None) -> list[Difference]:
     """Whether the text is still what the folder's run was trained on, by its tokens, and the weights it began with."""
-    saved = json.loads(_data_file(folder).read_text())
+    saved = read_json(_data_file(folder))
     store = store_for(text, load_tokenizer(folder.tokenizer), say=lambda line: None)
     found = []
     if saved["digest"] != store.digest:

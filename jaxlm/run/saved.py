@@ -12,13 +12,13 @@ from jaxlm.run.values import RECIPE, from_json
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The JSON of a config.json. Raises ConfigError where it is none."""
+    """The JSON of one of a run's files. Raises ConfigError where it is none."""
     try:
         node = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: cannot be read as JSON: {error}. Give a config.json that jaxlm wrote.") from error
+        raise ConfigError(f"{path}: cannot be read as JSON: {error}. Give a {path.name} that jaxlm wrote.") from error
     if not isinstance(node, dict):
-        raise ConfigError(f"{path}: holds {type(node).__name__}, not a config. Give a config.json that jaxlm wrote.")
+        raise ConfigError(f"{path}: holds {type(node).__name__}, not a config. Give a {path.name} that jaxlm wrote.")
     return node
 
 
