@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from jaxlm.core.errors import require_at_least
+
 
 @dataclass(frozen=True)
 class CheckpointConfig:
@@ -17,3 +19,7 @@ class CheckpointConfig:
     """Checkpoints of lowest eval/loss that are kept besides."""
     keep_every: int | None = None
     """Steps whose multiples are kept for good."""
+
+    def __post_init__(self) -> None:
+        require_at_least(1, "checkpoint", self, "every", "keep", "keep_every")
+        require_at_least(0, "checkpoint", self, "every_seconds", "keep_best")

@@ -115,7 +115,7 @@ def _items(state: Any) -> dict[str, Any]:
 
 
 def _keep(policies: Any, config: CheckpointConfig) -> Any:
-    kept = [policies.LatestN(max(config.keep, 1))]
+    kept = [policies.LatestN(config.keep)]
     if config.keep_best:
         kept.append(
             policies.BestN(

@@ -14,7 +14,7 @@ class TrainArguments:
 
     recipe: str = positional("A .py file, a shipped recipe's name (quickstart, nano/gpt2), a run folder or its config.json.")
     run_dir: Path | None = flag(None, "DIR", "The run folder. Without it: runs/NAME, NAME that of the recipe.")
-    from_: str | None = flag(None, "RUN|FOLDER", "Begin with the weights of this run or Hugging Face folder, at step 0.")
+    from_: str | None = flag(None, "RUN", "Begin with the weights of this run, at step 0.")
     trust: bool = flag(False, "", "Where a config.json names code that is not jaxlm's own, run it.")
     overrides: tuple[str, ...] = rest("[--dial VALUE ...] [--group.field VALUE ...]")
 

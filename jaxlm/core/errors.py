@@ -6,6 +6,7 @@ asserts with a sentence, never these classes.
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import Any
 
 
 class UserError(Exception):
@@ -22,6 +23,15 @@ class ConfigError(UserError):
     """Wrong usage or configuration, found before a device is touched."""
 
     exit_code = 2
+
+
+def require_at_least(minimum: float, group: str, settings: Any, *names: str) -> None:
+    """Raises ConfigError for the first of these fields that is less; None passes, and what is no number: types are checked
+    elsewhere."""
+    for name in names:
+        value = getattr(settings, name)
+        if isinstance(value, int | float) and value < minimum:
+            raise ConfigError(f"{group}.{name}={value} must be at least {minimum}")
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from jaxlm.core import ConfigError
-from jaxlm.corpus.files import find_files, open_file
+from jaxlm.corpus.files import BROKEN, find_files, open_file, unreadable
 from jaxlm.corpus.sources.text import SUFFIXES
 
 
@@ -12,12 +12,16 @@ def text_bytes(path: Path, at_least: int = 0) -> int:
 
     Raises:
       ConfigError: there is none, or less than `at_least`.
+      RunError: a file cannot be read.
     """
     total = 0
     for file in find_files(path, SUFFIXES):
-        with open_file(file.path) as opened:
-            while block := opened.read(1 << 20):
-                total += len(block)
+        try:
+            with open_file(file.path) as opened:
+                while block := opened.read(1 << 20):
+                    total += len(block)
+        except BROKEN as error:
+            raise unreadable(file.path, error) from error
     if total < at_least:
         raise ConfigError(
             f"text={path}: holds {total:,} bytes; from {at_least:,} on there is something to learn from. Give more text, or a "

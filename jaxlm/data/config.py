@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from jaxlm.core import Source, Step
+from jaxlm.core.errors import require_at_least
 
 
 @dataclass(frozen=True)
@@ -28,3 +29,7 @@ class DataConfig:
     """Concatenate and cut; keep documents whole where they fit; or one document a row."""
     num_workers: int = 0
     """Processes that prepare rows; 0: a thread of the trainer's own."""
+
+    def __post_init__(self) -> None:
+        require_at_least(1, "data", self, "seq_len")
+        require_at_least(0, "data", self, "num_workers")

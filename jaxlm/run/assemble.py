@@ -125,11 +125,6 @@ def check_model(config: RunConfig, tokenizer: Tokenizer) -> Any:
             f"data.seq_len={config.data.seq_len} is more than the model's {model.max_length} positions; "
             f"shorten it, or set model.embed.positions.length"
         )
-    for key in ("steps", "batch_size", "num_microbatches"):
-        if getattr(config.train, key) < 1:
-            raise ConfigError(f"train.{key}={getattr(config.train, key)} must be at least 1")
-    if config.data.seq_len < 1:
-        raise ConfigError(f"data.seq_len={config.data.seq_len} must be at least 1")
     return model
 
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from jaxlm.core.errors import require_at_least
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -20,6 +22,9 @@ class TrainConfig:
     eval_batches: int | None = None
     """Batches of one evaluation; None: all of the held-out text."""
 
+    def __post_init__(self) -> None:
+        require_at_least(1, "train", self, "steps", "batch_size", "num_microbatches", "eval_every", "eval_batches")
+
 
 @dataclass(frozen=True)
 class LogConfig:
@@ -35,3 +40,7 @@ class LogConfig:
     """At the end, set the bits per byte beside what gzip and xz need for the same text."""
     samples: int = 0
     """Texts, or sentences with a word to guess, shown at the end."""
+
+    def __post_init__(self) -> None:
+        require_at_least(1, "log", self, "every")
+        require_at_least(0, "log", self, "samples")

@@ -24,10 +24,12 @@ class Ledger:
         self._begun = time.perf_counter()
         self._paced: tuple[float, int] | None = None
         """(time, step) from which the pace counts: the first step, which compiles, is left out."""
-        self._pace = 0.0
 
     def hold(self, step: int, sums: Sums) -> None:
         self._held = step, sums
+        if self._paced is None:  # with the next step on its way, a CPU's dispatch would hide when this one ended
+            jax.block_until_ready(sums)
+            self._paced = time.perf_counter(), step
 
     def read(self) -> dict[str, float] | None:
         """The held step's metrics; waits for the device. None: none is held.
@@ -44,12 +46,11 @@ class Ledger:
         require_finite(metrics, step, self.last_saved)
         metrics["train/learning_rate"] = float(self.run.optimizer.rate(step - 1))
         metrics["data/position"] = step * self.run.train.batch_size
-        now = time.perf_counter()
-        if self._paced is None:
-            self._paced = now, step
-        elif step > self._paced[1]:
-            self._pace = (step - self._paced[1]) / (now - self._paced[0])
-            metrics["perf/tokens_per_s"] = self._pace * self._tokens_per_step
+        assert self._paced is not None, "the clock runs from the first step that is held"
+        since, first = self._paced
+        if step > first:
+            pace = (step - first) / (time.perf_counter() - since)
+            metrics["perf/tokens_per_s"] = pace * self._tokens_per_step
             if self._peak:
                 metrics["perf/mfu"] = metrics["perf/tokens_per_s"] * self._flops_per_token / self._peak
         return metrics

@@ -82,7 +82,13 @@ def test_it_starts_again_after_75_alone(script, codes, expected):
 
 @pytest.mark.parametrize(("number", "said"), [(signal.SIGTERM, "saved"), (signal.SIGINT, "Ctrl-C")])
 def test_a_signal_is_passed_on_and_ends_the_restarts(number, said):
-    process = subprocess.Popen([LAUNCH / "restart.sh", sys.executable, "-c", WAITS], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [LAUNCH / "restart.sh", sys.executable, "-c", WAITS],
+        stdout=subprocess.PIPE,
+        text=True,
+        # a shell cannot trap what its parent ignores, as one does that runs the tests in the background
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     assert process.stdout
     assert process.stdout.readline() == "started\n"
     time.sleep(0.1)

@@ -136,10 +136,10 @@ def test_given_weights_are_those_that_a_new_run_begins_with(made, tmp_path):
             lambda c: replace(c, data=replace(c.data, seq_len=17)),
             "data.seq_len=17 is more than the model's 16 positions; shorten it, or set model.embed.positions.length",
         ),
-        (lambda c: replace(c, data=replace(c.data, seq_len=0)), "data.seq_len=0 must be at least 1"),
-        (lambda c: replace(c, train=replace(c.train, steps=0)), "train.steps=0 must be at least 1"),
-        (lambda c: replace(c, train=replace(c.train, batch_size=0)), "train.batch_size=0 must be at least 1"),
-        (lambda c: replace(c, train=replace(c.train, num_microbatches=0)), "train.num_microbatches=0 must be at least 1"),
+        (
+            lambda c: replace(c, model=replace(c.model, decoder=(replace(c.model.decoder[0], repeats=0),))),
+            "model.decoder.0.repeats=0 must be at least 1",
+        ),
         (
             lambda c: replace(c, model=gpt2(**SIZES, vocab_size=9)),
             "model.embed.vocab_size=9 is less than the tokenizer's {size} ids; leave it out, or give at least {size}",

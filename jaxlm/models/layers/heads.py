@@ -24,7 +24,7 @@ class VocabHead(Settings):
     activation: Literal["gelu", "gelu_exact", "relu", "relu_squared", "silu"] = "gelu_exact"
     """Of the transform."""
     norm: Norm | None = None
-    """Of the transform."""
+    """Before the scores, after the transform if there is one."""
     soft_cap: float | None = None
     """c: logits become c * tanh(logits / c)."""
     stddev: float | None = 0.02
