@@ -27,7 +27,7 @@ def model(family: str = "gpt2", **settings: Any) -> Any:
     sizes: dict[str, Any] = {"num_layers": 2, "embed_dim": 32, "num_heads": 4, "vocab_size": VOCAB_SIZE}
     if family == "llama":
         sizes["num_kv_heads"] = 2
-    else:
+    elif family != "modern":
         sizes |= {"context": 32, "dropout": 0.0}
     return load(FAMILIES[family])(**{**sizes, **settings})
 

@@ -3,6 +3,7 @@
 from jaxlm.models.families.bert import bert
 from jaxlm.models.families.gpt2 import gpt2
 from jaxlm.models.families.llama import llama
+from jaxlm.models.families.modern import modern
 from jaxlm.models.transformer import Transformer
 
-__all__ = ["Transformer", "bert", "gpt2", "llama"]
+__all__ = ["Transformer", "bert", "gpt2", "llama", "modern"]

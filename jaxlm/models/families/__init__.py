@@ -8,6 +8,7 @@ FAMILIES = {
     "bert": "jaxlm.models.families.bert:bert",
     "gpt2": "jaxlm.models.families.gpt2:gpt2",
     "llama": "jaxlm.models.families.llama:llama",
+    "modern": "jaxlm.models.families.modern:modern",
 }
 """By name; shared tests run over this table."""
 

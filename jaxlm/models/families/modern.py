@@ -1,0 +1,49 @@
+"""What has been found to learn faster at small sizes, together: rotary positions, normalised queries and keys
+(arXiv:2010.04245), RMSNorm without parameters, heads of 64, no biases, zero-initialised outputs, untied output."""
+
+from typing import Literal
+
+from jaxlm.models.layers import MLP, Attention, Block, Embed, RMSNorm, Stack, VocabHead
+from jaxlm.models.transformer import Transformer
+
+
+def modern(
+    *,
+    num_layers: int,
+    embed_dim: int,
+    num_heads: int | None = None,
+    causal: bool = True,
+    activation: Literal["gelu", "gelu_exact", "relu", "relu_squared", "silu"] = "relu_squared",
+    soft_cap: float | None = None,
+    output_bias: bool = False,
+    vocab_size: int | None = None,
+    **execution,
+) -> Transformer:
+    """A pre-norm transformer of any size; there is no published one.
+
+    Args:
+      num_heads: None: heads of 64, the quickest on CPUs.
+      causal: False for masked models.
+      soft_cap: of the logits; see `VocabHead`.
+      output_bias: one number for each word of the vocabulary.
+      vocab_size: None: the tokenizer's.
+      **execution: `dtype`, `remat`, `unroll`, `kernel` of `Transformer`.
+    """
+    norm = RMSNorm(scale=False)
+    attention = Attention(
+        num_heads or embed_dim // 64,
+        causal=causal,
+        rotary_theta=10_000.0,
+        query_key_norm=norm,
+        bias=False,
+        stddev=None,
+        output_stddev=0,
+    )
+    mlp = MLP(4 * embed_dim, activation, bias=False, stddev=None, output_stddev=0)
+    return Transformer(
+        embed=Embed(embed_dim, vocab_size, stddev=1.0, norm=norm),
+        decoder=(Stack((Block(attention, mlp, norm),), repeats=num_layers),),
+        norm=norm,
+        heads=(("lm", VocabHead(tied=False, bias=output_bias, soft_cap=soft_cap, stddev=0)),),
+        **execution,
+    )
