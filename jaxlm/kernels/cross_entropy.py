@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from jaxlm.core.readout import Readout
+from jaxlm.kernels.project import project
 
 
 def token_nll(readout: Readout, targets_BL: Int[Array, "B L"]) -> Float[Array, "B L"]:
@@ -40,10 +41,10 @@ def _backward(soft_cap: float | None, kept: Any, cotangent_BL: Array) -> tuple[A
     slope_BLV = slope_BLV * cotangent_BL[..., None]
     if soft_cap is not None:
         slope_BLV = slope_BLV * (1 - jnp.square(logits_BLV / soft_cap))
+    narrow_BLV = slope_BLV.astype(hidden.dtype)
+    to_hidden = project(narrow_BLV, table_VD)
     V, D = table_VD.shape
-    narrow_NV = slope_BLV.astype(hidden.dtype).reshape(-1, V)  # matrices: see jaxlm.models.layers.base.project
-    to_hidden = (narrow_NV @ table_VD.astype(hidden.dtype)).reshape(hidden.shape)
-    to_table_DV = hidden.reshape(-1, D).T @ narrow_NV
+    to_table_DV = hidden.reshape(-1, D).T @ narrow_BLV.reshape(-1, V)  # of two matrices, as in `project`
     return to_hidden, to_table_DV.T.astype(table_VD.dtype), slope_BLV.sum((0, 1)).astype(bias_V.dtype), None
 
 

@@ -8,7 +8,8 @@ from jaxtyping import Array, Float
 
 from jaxlm.core.sharding import constrain
 from jaxlm.kernels.attention import attend
-from jaxlm.models.layers.base import Context, Settings, dropout, normal, param, project
+from jaxlm.kernels.project import project
+from jaxlm.models.layers.base import Context, Settings, dropout, normal, param
 from jaxlm.models.layers.norm import Norm
 from jaxlm.models.layers.positions import rotate
 

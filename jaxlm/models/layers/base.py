@@ -1,6 +1,5 @@
 """What all layers share: settings that build a module, parameters with named axes, the context of a call."""
 
-import math
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -54,17 +53,6 @@ def param(module: nn.Module, name: str, init: Any, shape: tuple[int, ...], axes:
     """A float32 parameter of `module` whose dims bear logical axis names."""
     assert len(shape) == len(axes), f"parameter {name!r}: {len(axes)} axis names for shape {shape}"
     return module.param(name, nn.with_logical_partitioning(init, axes), shape, jnp.float32)
-
-
-def project(x: Array, kernel: Array, contracted: int = 1) -> Array:
-    """Sum over the last `contracted` dims of x and the first of `kernel`, in x's dtype: [..., *c] x [*c, *out] -> [..., *out].
-
-    One product of two matrices: of rows and length apart, XLA's CPU compiler copies operands, a quarter of a step's time.
-    """
-    inner, out = kernel.shape[:contracted], kernel.shape[contracted:]
-    size = math.prod(inner)
-    y = x.reshape(-1, size) @ kernel.reshape(size, -1).astype(x.dtype)
-    return y.reshape(*x.shape[: x.ndim - contracted], *out)
 
 
 def dropout(x: Array, rate: float, noise_B: Any, place: str) -> Array:

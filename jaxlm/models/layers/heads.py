@@ -8,7 +8,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxlm.core.readout import Readout
-from jaxlm.models.layers.base import Settings, normal, param, project
+from jaxlm.kernels.project import project
+from jaxlm.models.layers.base import Settings, normal, param
 from jaxlm.models.layers.mlp import ACTIVATIONS
 from jaxlm.models.layers.norm import Norm
 

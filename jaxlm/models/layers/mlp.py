@@ -11,7 +11,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxlm.core.sharding import constrain
-from jaxlm.models.layers.base import Context, Settings, normal, param, project
+from jaxlm.kernels.project import project
+from jaxlm.models.layers.base import Context, Settings, normal, param
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "gelu": partial(jax.nn.gelu, approximate=True),  # GPT-2's tanh form
