@@ -114,7 +114,7 @@ class Examples:
 
     def _windows(self, position: int, source: int, index: int, epoch: int) -> tuple[Window, ...]:
         reader = self.readers[source]
-        chosen = [index + epoch * len(reader)]
+        chosen = [reader.number(index, epoch)]
         if self.objective.num_windows > 1:
             chosen += self._partners(reader, chosen[0], position)
         return tuple(reader.window(i) for i in chosen)

@@ -34,6 +34,10 @@ class WindowReader:
     def __len__(self) -> int:
         return len(self.packing)
 
+    def number(self, index: int, epoch: int) -> int:
+        """Of window `index` as this epoch cuts it: what the other methods take."""
+        return index + epoch * len(self)
+
     def window(self, i: int) -> Window:
         """Window i; from `len` on, those of the next epochs. Other streams of parallel text hold, for each segment in
         order, the whole counterpart of its document, as far as `raw_length` goes."""

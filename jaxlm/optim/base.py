@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxlm.core import ConfigError
+from jaxlm.core.errors import require_at_least
 from jaxlm.optim.schedules import Cosine, Schedule
 
 Axes = tuple[str, ...]
@@ -34,8 +35,7 @@ class Optimizer:
     def __post_init__(self) -> None:
         if self.learning_rate <= 0:
             raise ConfigError(f"optimizer.learning_rate={self.learning_rate} must be above 0")
-        if self.warmup_steps < 0:
-            raise ConfigError(f"optimizer.warmup_steps={self.warmup_steps} must be at least 0")
+        require_at_least(0, "optimizer", self, "warmup_steps")
 
     def rate(self, step: Any) -> Any:
         """The learning rate of update `step` (the first is 0); float32."""

@@ -50,7 +50,7 @@ def trained_row(where: str | Path, step: int, row: int, *, trust: bool = False) 
         "position": position,
         "epoch": int(epoch),
         "source": reader.part.source,
-        "documents": [span._asdict() for span in reader.documents(int(index + epoch * len(reader)))],
+        "documents": [span._asdict() for span in reader.documents(reader.number(int(index), int(epoch)))],
         "text": materials.tokenizer.decode(example["tokens"][real]),
         "pieces": pieces(example["tokens"]),
         "target_pieces": pieces(example["targets"]),

@@ -74,7 +74,7 @@ def test_rows_hold_what_their_windows_hold(store):
     for position in (0, 9, 400):
         source, index, epoch = places(examples, [position])[0]
         reader = examples.readers[source]
-        window = reader.window(index + epoch * len(reader))
+        window = reader.window(reader.number(index, epoch))
         row = examples.row(position)
         assert (row["tokens"] == window.ids_N[:-1]).all()
         assert (row["targets"] == window.ids_N[1:]).all()
