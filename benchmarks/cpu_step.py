@@ -3,11 +3,10 @@
     python benchmarks/cpu_step.py [--json] [--nanogpt CLONE [--torch-python PYTHON]] [--rounds 5] [--seconds 5]
 
 Two shapes of GPT-2 in float32, without dropout and (the default of nanoGPT's train.py) without biases; AdamW, gradients
-clipped. Ours is `jaxlm.train.loop.train` as `jaxlm
-train` runs it, host batches, metrics and all, under the allocator's settings of `jaxlm train`. nanoGPT
-(https://github.com/karpathy/nanoGPT) is its model and optimizer in the loop of its train.py, on torch, eager and
-compiled. Each side is a process of its own that is silent while another measures; they take turns for some rounds,
-and medians are told. Ratios are ours / theirs, null where not measured. Measure on a quiet machine.
+clipped. Ours is `jaxlm.train.loop.train` as `jaxlm train` runs it, host batches, metrics and all, under its settings of
+the allocator. nanoGPT (https://github.com/karpathy/nanoGPT) is its model and optimizer in the loop of its train.py, on
+torch, eager and compiled. Each side is a process of its own that is silent while another measures; they take turns for
+some rounds, and medians are told. Ratios are ours / theirs, null where not measured. Measure on a quiet machine.
 The last line of the output is one JSON object.
 """
 
