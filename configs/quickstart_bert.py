@@ -23,7 +23,7 @@ from jaxlm.run.sizes import Sizes, sizes_for
 from jaxlm.tokenizer import SentencePiece
 from jaxlm.train.config import LogConfig, TrainConfig
 
-FULL = Sizes(vocab_size=2000, layers=4, steps=1500, validation_fraction=0.04)
+FULL = Sizes(vocab_size=2000, layers=4, steps=1300, validation_fraction=0.04)
 
 
 def config(*, text: Path | None = None) -> RunConfig:
