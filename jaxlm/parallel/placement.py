@@ -25,15 +25,13 @@ def local_rows(mesh: Mesh, num_rows: int) -> np.ndarray:
 
 def place(host_rows: dict[str, np.ndarray], mesh: Mesh, num_rows: int) -> dict[str, jax.Array]:
     """Global arrays of `num_rows` rows from those that this process read."""
-
-    def one(local: np.ndarray) -> jax.Array:
-        shape = (num_rows, *local.shape[1:])
-        sharding = row_sharding(mesh, shape)
-        if jax.process_count() == 1:
-            return jax.device_put(local, sharding)
-        return jax.make_array_from_process_local_data(sharding, local, shape)
-
-    return {name: one(local) for name, local in host_rows.items()}
+    shapes = {name: (num_rows, *local.shape[1:]) for name, local in host_rows.items()}
+    shardings = {name: row_sharding(mesh, shape) for name, shape in shapes.items()}
+    if jax.process_count() == 1:
+        return jax.device_put(host_rows, shardings)  # all at once: each call costs as much as a small array
+    return {
+        name: jax.make_array_from_process_local_data(shardings[name], local, shapes[name]) for name, local in host_rows.items()
+    }
 
 
 class Ahead:

@@ -18,6 +18,7 @@ class Ledger:
     def __init__(self, run: Run, last_saved: int):
         self.run, self.last_saved = run, last_saved or None
         self._held: tuple[int, Sums] | None = None
+        self._settled: tuple[int, dict[str, float]]
         self._tokens_per_step = run.train.batch_size * run.seq_len
         self._flops_per_token = run.model.flops_per_token(run.seq_len)
         self._peak = peak_flops(list(run.mesh.devices.flat))
@@ -31,21 +32,30 @@ class Ledger:
             jax.block_until_ready(sums)
             self._paced = time.perf_counter(), step
 
-    def read(self) -> dict[str, float] | None:
-        """The held step's metrics; waits for the device. None: none is held.
+    def settle(self) -> None:
+        """Waits for the held step, if one is held, and checks it: all that every step pays for.
 
         Raises:
           RunError: loss or gradient is not finite.
         """
         if self._held is None:
-            return None
+            return
         (step, sums), self._held = self._held, None
-        metrics = {
+        values = {
             f"train/{name}": float(total) / (float(weight) or 1.0) for name, (total, weight) in jax.device_get(sums.metrics).items()
         }
-        require_finite(metrics, step, self.last_saved)
-        metrics["train/learning_rate"] = float(self.run.optimizer.rate(step - 1))
-        metrics["data/position"] = step * self.run.train.batch_size
+        require_finite(values, step, self.last_saved)
+        self._settled = step, values
+
+    def read(self) -> dict[str, float]:
+        """The newest step's metrics and the pace; waits for the device. Raises RunError as `settle` does."""
+        self.settle()
+        step, values = self._settled
+        metrics = {
+            **values,
+            "train/learning_rate": float(self.run.optimizer.rate(step - 1)),
+            "data/position": step * self.run.train.batch_size,
+        }
         assert self._paced is not None, "the clock runs from the first step that is held"
         since, first = self._paced
         if step > first:

@@ -48,13 +48,13 @@ def train(run: Run, *, hooks: Sequence[Hook] = ()) -> TrainState:
         stopping = False
         while step < run.train.steps and not stopping:
             state, sums = update(state, next(batches))
-            metrics = ledger.read() or metrics  # of the step before, while the device works on this one
+            ledger.settle()  # the step before, while the device works on this one
             step += 1
             ledger.hold(step, sums)
             stopping = signals.received is not None  # asked once a step: what stops the loop has been saved
             due = Due.of(run, step, time.monotonic() - saved_at, stopping)
             if any(due):
-                metrics = ledger.read() or metrics
+                metrics = ledger.read()
                 if due.eval:
                     with ledger.pause():
                         metrics |= run.evaluate(merge(state.params, state.frozen))

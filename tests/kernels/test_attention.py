@@ -90,6 +90,22 @@ def test_the_plain_one_is_the_formula(case):
                 np.testing.assert_allclose(got[b, i, h], weights @ v[b, seen, h // repeats], atol=1e-5)
 
 
+@pytest.mark.parametrize("case", CASES)
+def test_the_gradient_is_that_of_the_formula(case):
+    (q, k, v), positions, segments, causal = CASES[case]
+    probe = np.random.default_rng(1).normal(size=q.shape) * (segments[0] > 0)[..., None, None]
+    seen = plain.visible(positions, segments, causal)[:, None]
+
+    def formula(q, k, v):
+        k, v = (jnp.repeat(x, H // x.shape[2], axis=2) for x in (k, v))
+        scores = jnp.where(seen, jnp.einsum("blhk,bshk->bhls", q, k) / K**0.5, -1e30)
+        return (jnp.einsum("bhls,bshk->blhk", jax.nn.softmax(scores), v) * probe).sum()
+
+    ours = lambda *qkv: (plain.attend(*qkv, positions=positions, segments=segments, causal=causal) * probe).sum()
+    for got, expected in zip(*(jax.grad(f, argnums=(0, 1, 2))(q, k, v) for f in (ours, formula)), strict=True):
+        np.testing.assert_allclose(got, expected, atol=1e-5)
+
+
 def test_the_table_names_kernels_that_are_all_tested():
     assert set(KERNELS) == {"plain", "blocked"}, "a new kernel needs its line in OTHERS"
 

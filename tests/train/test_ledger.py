@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import jax.numpy as jnp
 import pytest
 
-from jaxlm.core import Sums
+from jaxlm.core import RunError, Sums
 from jaxlm.train import ledger as module
 from jaxlm.train.ledger import Ledger
 
@@ -50,6 +50,12 @@ def test_the_first_step_starts_the_clock_however_late_it_is_read(clock, ledger):
     assert metrics["train/loss"] == 3
     assert metrics["perf/tokens_per_s"] == pytest.approx(TOKENS / 2)
     assert metrics["perf/mfu"] == pytest.approx(TOKENS / 2 * FLOPS / PEAK)
+
+
+def test_a_step_is_checked_before_any_line_is_due(ledger):
+    ledger.hold(7, SUMS._replace(metrics={**SUMS.metrics, "loss": (jnp.float32(jnp.nan), jnp.ones(()))}))
+    with pytest.raises(RunError, match=r"train/loss is nan at step 7; no checkpoint was written"):
+        ledger.settle()
 
 
 def test_a_pause_does_not_count(clock, ledger):
