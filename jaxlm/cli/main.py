@@ -6,7 +6,7 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from jaxlm.core import ConfigError, UserError
 from jaxlm.core.errors import nearest
@@ -51,6 +51,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     if as_json:
         print(json.dumps(result, default=str), file=stdout, flush=True)
     return code
+
+
+def entry() -> NoReturn:
+    """`main`, then the end of the process."""
+    code = main()
+    if code == 130:  # what still compiles in another thread would crash the interpreter on its way out
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _run(words: Sequence[str]) -> Mapping[str, Any]:
@@ -117,4 +127,4 @@ def _failed(message: str, code: int) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    entry()

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxlm.core import Cache, ConfigError, Inputs, Outputs
-from jaxlm.core.errors import require_at_least
+from jaxlm.core.errors import require_at_least, require_fraction
 from jaxlm.core.noise import row_keys
 from jaxlm.core.trees import leaf_names
 from jaxlm.models.layers.base import Context, Settings
@@ -123,10 +123,13 @@ class Transformer(Settings):
     def check(self) -> None:
         """Raises ConfigError where the settings do not fit each other."""
         D = self.embed.embed_dim
+        require_fraction("model.embed", self.embed, "dropout")
         for i, stack in enumerate(self.decoder):
             require_at_least(1, f"model.decoder.{i}", stack, "repeats")
             for j, block in enumerate(stack.pattern):
                 require_at_least(1, f"model.decoder.{i}.pattern.{j}.attention", block.attention, "num_heads", "num_kv_heads")
+                require_fraction(f"model.decoder.{i}.pattern.{j}", block, "dropout")
+                require_fraction(f"model.decoder.{i}.pattern.{j}.attention", block.attention, "dropout")
                 a, key = block.attention, f"model.decoder.{i}.pattern.{j}.attention"
                 if a.head_dim is None and D % a.num_heads:
                     raise ConfigError(

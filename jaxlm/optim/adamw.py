@@ -5,6 +5,7 @@ from typing import Any
 
 import optax
 
+from jaxlm.core.errors import require_fraction
 from jaxlm.optim.base import Optimizer, is_matrix, map_axes
 
 
@@ -18,6 +19,10 @@ class AdamW(Optimizer):
     b1: float = 0.9
     b2: float = 0.95
     epsilon: float = 1e-8
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_fraction("optimizer", self, "b1", "b2")
 
     def build(self, axes: Any) -> optax.GradientTransformation:
         clip = [] if self.clip_norm is None else [optax.clip_by_global_norm(self.clip_norm)]

@@ -6,6 +6,7 @@ from typing import Any
 import optax
 from optax.contrib import MuonDimensionNumbers, muon
 
+from jaxlm.core.errors import require_fraction
 from jaxlm.optim.base import STACKED, Axes, Optimizer, map_axes
 
 OUTWARD = frozenset({"heads", "kv_heads", "head_dim", "mlp"})
@@ -25,6 +26,10 @@ class Muon(Optimizer):
     b2: float = 0.95
     momentum: float = 0.95
     epsilon: float = 1e-8
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_fraction("optimizer", self, "b1", "b2", "momentum")
 
     def build(self, axes: Any) -> optax.GradientTransformation:
         clip = [] if self.clip_norm is None else [optax.clip_by_global_norm(self.clip_norm)]

@@ -29,9 +29,7 @@ def place(host_rows: dict[str, np.ndarray], mesh: Mesh, num_rows: int) -> dict[s
     shardings = {name: row_sharding(mesh, shape) for name, shape in shapes.items()}
     if jax.process_count() == 1:
         return jax.device_put(host_rows, shardings)  # all at once: each call costs as much as a small array
-    return {
-        name: jax.make_array_from_process_local_data(shardings[name], local, shapes[name]) for name, local in host_rows.items()
-    }
+    return {name: jax.make_array_from_process_local_data(shardings[name], local, shapes[name]) for name, local in host_rows.items()}
 
 
 class Ahead:

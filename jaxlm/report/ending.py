@@ -2,24 +2,31 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jaxlm.data import Store
 from jaxlm.generate import Continuation, fill_mask, stream_pieces
 from jaxlm.report.compressors import bits_per_byte
 from jaxlm.report.held_out import gaps, openings, texts, unigram_nats
 from jaxlm.tokenizer.base import Tokenizer
-from jaxlm.train.config import LogConfig
+from jaxlm.train.run import Run
 
 Say = Callable[[str], None]
 
 
-def show_ending(
-    folder: Path, model: Any, params: Any, tokenizer: Tokenizer, store: Store, summary: Mapping[str, Any], log: LogConfig, say: Say
-) -> None:
-    """Prints the ending of a finished run, as far as `log` asks for it."""
+class Own(NamedTuple):
+    """What of a run is its recipe's own code, and must be trusted to be used again."""
+
+    model: bool
+    any: bool
+
+
+def show_ending(run: Run, params: Any, tokenizer: Tokenizer, store: Store, summary: Mapping[str, Any], own: Own, say: Say) -> None:
+    """Prints the ending of a finished run, as far as its `log` asks for it."""
+    model, log, partial = run.model, run.log, run.train.eval_batches
     if log.compressors and "eval/bits_per_byte" in summary:
-        say(_comparison(summary["eval/bits_per_byte"], store, tokenizer))
+        ours = summary["eval/bits_per_byte"]
+        say(_partial(ours, partial) if partial is not None else _comparison(ours, store, tokenizer))
     elif "eval/bits_per_masked_byte" in summary:
         say(
             f"\nheld-out text: {summary['eval/loss']:.3f} nats for a hidden token "
@@ -32,9 +39,16 @@ def show_ending(
         _show_samples(model, params, tokenizer, openings(store, tokenizer, log.samples), say)
     elif log.samples and tokenizer.vocab.mask is not None:
         _show_filled(model, params, tokenizer, gaps(store, tokenizer, log.samples), say)
-    say(f"\nThe run lies in {_short(folder)}. Next:")
-    for line in _next_commands(_short(folder), model.attention):
+    say(f"\nThe run lies in {_short(run.folder)}. Next:")
+    for line in _next_commands(_short(run.folder), model.attention, own):
         say(f"  {line}")
+
+
+def _partial(ours: float, eval_batches: int) -> str:
+    return (
+        f"\nheld-out text: {ours:.3f} bits per byte over the first {eval_batches} batches of it (train.eval_batches); "
+        "compressors are set beside an evaluation of all of it alone"
+    )
 
 
 def _comparison(ours: float, store: Store, tokenizer: Tokenizer) -> str:
@@ -71,12 +85,15 @@ def _show_filled(model: Any, params: Any, tokenizer: Tokenizer, hidden: list[tup
         say(f"\n  {prompt}\n    it was: {word};  the model says: {guesses}")
 
 
-def _next_commands(folder: str, attention: str) -> list[str]:
+def _next_commands(folder: str, attention: str, own: Own) -> list[str]:
     if attention == "causal":
         use = f"jaxlm generate {folder} --prompt 'Return the' --top 5"
     else:
         use = f"jaxlm fill-mask {folder} --prompt 'Return the [MASK] of the list.'"
-    return [use, f"jaxlm data show {folder} --step 1 --row 0", f"jaxlm train {folder} --run-dir {folder}-again --train.seed 1"]
+    show = f"jaxlm data show {folder} --step 1 --row 0"
+    again = f"jaxlm train {folder} --run-dir {folder}-again --train.seed 1"
+    trusted = (own.model, own.any, own.any)
+    return [f"{command} --trust" if trust else command for command, trust in zip((use, show, again), trusted, strict=True)]
 
 
 def _short(folder: Path) -> str:

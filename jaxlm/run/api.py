@@ -8,16 +8,17 @@ from typing import Any
 from jaxlm.core import ConfigError
 from jaxlm.core.trees import leaf_names
 from jaxlm.data import default_root
+from jaxlm.parallel.mesh import make_mesh
 from jaxlm.parallel.start import keep_compiled
-from jaxlm.report.ending import show_ending
-from jaxlm.run.assemble import Materials, assemble, check_model
+from jaxlm.report.ending import Own, show_ending
+from jaxlm.run.assemble import Materials, assemble, check_config, examples, model_of
 from jaxlm.run.config import RunConfig, with_schedule_length
 from jaxlm.run.difference import Difference
 from jaxlm.run.folder import Decision, RunFolder, decide_folder, lock_folder
 from jaxlm.run.loaded import Loaded, load_run, model_and_tokenizer, restored_params, run_folder
 from jaxlm.run.overview import overview
 from jaxlm.run.recipe import Recipe, recipe_of
-from jaxlm.run.saved import read_json
+from jaxlm.run.saved import needs_trust, read_json
 from jaxlm.run.text import Text, store_for, text_of, tokenizer_for
 from jaxlm.run.values import to_json
 from jaxlm.tokenizer import load_tokenizer
@@ -66,6 +67,8 @@ def train_recipe(
     Returns:
       The run's folder; its `summary.json` has the last values.
     """
+    if start_from is None and recipe.run_dir is not None and _data_file(RunFolder(recipe.run_dir)).is_file():
+        start_from = read_json(_data_file(RunFolder(recipe.run_dir)))["from"]  # of a run that is named, all belongs to it
     text = text_of(recipe.config, recipe.module)
     decision = decide_folder(recipe, run_dir, also=lambda folder: _data_differences(folder, text, start_from))
     for path, found in decision.passed:
@@ -75,6 +78,8 @@ def train_recipe(
         say(f"{folder.path} is finished: {decision.step} steps. Raise --train.steps to go on, or give another --run-dir")
         return folder
     config = with_schedule_length(recipe.config, decision.saved)
+    check_config(config)
+    make_mesh(config.mesh)  # refused before any text is read
     with lock_folder(folder):
         materials = _materials(config, text, decision, start_from, trust, say)
         node = to_json(config, recipe.module)
@@ -85,20 +90,21 @@ def train_recipe(
         folder.write_config(node, recipe.source)
         materials.tokenizer.save(folder.tokenizer)
         _write_data(folder, materials, start_from)
-        say(overview(run, materials.store))
+        say(overview(run, materials.store, examples(config, materials, "train")))
         say(f"compiled programs are kept in {keep_compiled(default_root().parent / 'compiled')}")
         state = train(run, hooks=hooks)
         summary, params = read_json(folder.summary), merge(state.params, state.frozen)
-        show_ending(folder.path, run.model, params, materials.tokenizer, materials.store, summary, config.log, say)
+        own = Own(model=needs_trust(node["model"]), any=needs_trust(node))
+        show_ending(run, params, materials.tokenizer, materials.store, summary, own, say)
     return folder
 
 
 def build_data(recipe: Recipe, say: Say = print) -> Mapping[str, Any]:
     """Makes a recipe's tokenizer and token store ahead of time, where they are missing; returns where they lie."""
+    check_config(recipe.config)
     text = text_of(recipe.config, recipe.module)
     tokenizer = tokenizer_for(recipe.config.tokenizer, text, say)
     store = store_for(text, tokenizer, say)
-    check_model(recipe.config, tokenizer)
     return {"store": str(store.path), "digest": store.digest, "vocab_size": tokenizer.vocab.size, "parts": store.describe()}
 
 
@@ -112,7 +118,7 @@ def _materials(config: RunConfig, text: Text, decision: Decision, start_from: st
         return Materials(tokenizer, store_for(text, tokenizer, say))
     other = run_folder(start_from)
     model, tokenizer = model_and_tokenizer(other, trust=trust)
-    _require_same_shapes(check_model(config, tokenizer), model, start_from)
+    _require_same_shapes(model_of(config, tokenizer), model, start_from)
     say(f"--from {start_from}: its weights at step {other.last_step()}, and its tokenizer")
     return Materials(tokenizer, store_for(text, tokenizer, say), lambda abstract: restored_params(other, model, abstract))
 

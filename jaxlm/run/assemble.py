@@ -53,7 +53,7 @@ def assemble(
       ConfigError: something does not fit; it names the key.
       RunError: the text is too short.
     """
-    model = check_model(config, materials.tokenizer)
+    model = model_of(config, materials.tokenizer)
     mesh = make_mesh(config.mesh, devices)
     num_rows = padded_rows(config, mesh)
     rows = local_rows(mesh, num_rows)
@@ -111,9 +111,13 @@ def assemble(
     )
 
 
-def check_model(config: RunConfig, tokenizer: Tokenizer) -> Any:
-    """The config's model with the tokenizer's vocabulary filled in, checked against objective and data."""
-    model, objective = with_vocab(config.model, tokenizer.vocab.size), config.objective
+def check_config(config: RunConfig) -> None:
+    """What can be known to be wrong before any text is read.
+
+    Raises:
+      ConfigError: the model does not fit the objective or the rows; it names the key.
+    """
+    model, objective = config.model, config.objective
     model.check()
     if objective.attention != "any" and model.attention != objective.attention:
         raise ConfigError(
@@ -125,7 +129,12 @@ def check_model(config: RunConfig, tokenizer: Tokenizer) -> Any:
             f"data.seq_len={config.data.seq_len} is more than the model's {model.max_length} positions; "
             f"shorten it, or set model.embed.positions.length"
         )
-    return model
+
+
+def model_of(config: RunConfig, tokenizer: Tokenizer) -> Any:
+    """The config's model with the tokenizer's vocabulary filled in. Raises ConfigError as `check_config` does."""
+    check_config(config)
+    return with_vocab(config.model, tokenizer.vocab.size)
 
 
 def padded_rows(config: RunConfig, mesh: Mesh) -> int:

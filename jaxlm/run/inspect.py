@@ -34,8 +34,9 @@ def trained_row(where: str | Path, step: int, row: int, *, trust: bool = False) 
     batch_size = config.train.batch_size
     if not 0 <= row < batch_size:
         raise ConfigError(f"--row {row} is outside the batch: train.batch_size={batch_size}, so rows are 0 to {batch_size - 1}")
-    if step < 1:
-        raise ConfigError(f"--step {step}: the first step is 1")
+    last = config.train.steps
+    if not 1 <= step <= last:
+        raise ConfigError(f"--step {step} is outside the run: train.steps={last}, so steps are 1 to {last}")
     materials = _materials(config, folder)
     rows = examples(config, materials, "train")
     position = (step - 1) * batch_size + row

@@ -5,12 +5,12 @@ from typing import Any
 import jax
 
 from jaxlm.core.trees import leaf_names
-from jaxlm.data import Store
+from jaxlm.data import Examples, Store
 from jaxlm.train.run import Run
 
 
-def overview(run: Run, store: Store) -> str:
-    """A table of parameters and a few lines of totals, ready to print."""
+def overview(run: Run, store: Store, rows_of: Examples) -> str:
+    """A table of parameters and a few lines of totals, ready to print; `rows_of` are those of training."""
     abstract = run.layout.abstract
     rows = [
         (name, "x".join(map(str, leaf.shape)), _spec(leaf), f"{_device_bytes(leaf):,}")
@@ -19,7 +19,7 @@ def overview(run: Run, store: Store) -> str:
     head = ("parameter", "shape", "sharding", "bytes a device")
     widths = [max(len(row[i]) for row in [head, *rows]) for i in range(4)]
     table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in [head, *rows]]
-    return "\n".join([*table, *_totals(run, store)])
+    return "\n".join([*table, *_totals(run, store), *_rows(rows_of)])
 
 
 def _totals(run: Run, store: Store) -> list[str]:
@@ -37,6 +37,15 @@ def _totals(run: Run, store: Store) -> list[str]:
         f"mesh: {axes} on {run.mesh.size} {run.mesh.devices.flat[0].device_kind} device{'s' if run.mesh.size > 1 else ''}",
         f"{run.train.steps:,} steps of {run.train.batch_size} rows of {run.seq_len} tokens{filled}: {tokens:,} tokens, "
         f"{tokens / max(text, 1):.1f} times the training text; {flops:.2e} FLOPs a token, {flops * tokens:.2e} in all",
+    ]
+
+
+def _rows(examples: Examples) -> list[str]:
+    """How full the rows of each source are, and what share of the training rows it gives."""
+    return [
+        f"rows of {reader.part.source}: {len(reader):,}, {reader.packing.waste:.1%} of their places empty"
+        + (f"; {share:.2%} of the training rows" if len(examples.readers) > 1 else "")
+        for reader, share in zip(examples.readers, examples.mixture.realised, strict=True)
     ]
 
 

@@ -139,6 +139,8 @@ def shipped() -> dict[str, Path]:
 
 def _from_json(path: Path, name: str, trust: bool) -> Recipe:
     config = read_config(path, trust=trust)
+    if config.optimizer.steps == config.train.steps:  # the one follows the other, also where a new run changes it
+        config = dataclasses.replace(config, optimizer=dataclasses.replace(config.optimizer, steps=None))
     beside, own = recipe_beside(path), source_of(config)
     return Recipe(
         config,

@@ -61,6 +61,13 @@ def holds_own(node: Any) -> bool:
     return isinstance(node, list) and any(map(holds_own, node))
 
 
+def needs_trust(node: Any) -> bool:
+    """Whether a config in JSON names classes that are not jaxlm's own."""
+    if isinstance(node, Mapping):
+        return not str(node.get("type", "jaxlm.")).startswith("jaxlm.") or any(map(needs_trust, node.values()))
+    return isinstance(node, list) and any(map(needs_trust, node))
+
+
 def _own_names(path: Path, node: Any, trust: bool) -> Mapping[str, Any] | None:
     beside = recipe_beside(path)
     return vars(load_source(beside).module) if trust and holds_own(node) and beside.is_file() else None

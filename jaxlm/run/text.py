@@ -71,7 +71,9 @@ def tokenizer_for(config: TokenizerConfig, text: Text, say: Say = print) -> Toke
             os.rename(temporary, folder)
         except OSError:  # another process was first, with the same
             shutil.rmtree(temporary)
-        say(f"tokenizer: {tokenizer.vocab.size:,} ids, {time.monotonic() - begun:.1f} s")
+        asked, size = getattr(config, "vocab_size", None), tokenizer.vocab.size
+        fewer = f" (tokenizer.vocab_size={asked:,} asks for more than the text supports)" if asked and asked > size else ""
+        say(f"tokenizer: {size:,} ids{fewer}, {time.monotonic() - begun:.1f} s")
     return load_tokenizer(folder)
 
 

@@ -56,7 +56,7 @@ class TensorBoard:
     def __init__(self, folder: Path, resumed_step: int):
         from tensorboardX import SummaryWriter
 
-        self._writer = SummaryWriter(str(folder), purge_step=resumed_step + 1 if resumed_step else None)
+        self._writer = SummaryWriter(str(folder), purge_step=resumed_step + 1)
 
     def write(self, step: int, metrics: Metrics) -> None:
         for name, value in metrics.items():
@@ -77,16 +77,21 @@ SHOWN = {
 class PlainLines:
     """A line at most every five seconds, on stderr: for pipes and files."""
 
-    def __init__(self, steps: int, first: int):
-        self.steps, self._begun, self._last = steps, (time.monotonic(), first), 0.0
+    def __init__(self, steps: int):
+        self.steps, self._last = steps, 0.0
+        self._begun: tuple[float, int] | None = None
+        """(time, step) of the first line: what came before it compiled."""
 
     def write(self, step: int, metrics: Metrics) -> None:
         now = time.monotonic()
         if now - self._last >= 5 or step == self.steps or any(name.startswith("eval/") for name in metrics):
             self._last = now
-            begun, first = self._begun
-            left = (now - begun) / max(step - first, 1) * (self.steps - step)
-            print(f"step {step}/{self.steps}  {_words(metrics)}  {left:.0f} s left", file=sys.stderr, flush=True)
+            words = f"step {step}/{self.steps}  {_words(metrics)}"
+            if self._begun is not None and step > self._begun[1]:
+                begun, first = self._begun
+                words += f"  {(now - begun) / (step - first) * (self.steps - step):.0f} s left"
+            print(words, file=sys.stderr, flush=True)
+        self._begun = self._begun or (now, step)
 
     def close(self) -> None:
         pass
@@ -132,4 +137,4 @@ def progress(steps: int, first: int) -> Log:
     from rich.console import Console
 
     console = Console(stderr=True)
-    return ProgressBar(steps, first, console) if console.is_terminal else PlainLines(steps, first)
+    return ProgressBar(steps, first, console) if console.is_terminal else PlainLines(steps)

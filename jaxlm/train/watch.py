@@ -1,12 +1,18 @@
 """What can end a run before its time: signals, and numbers that are not finite."""
 
 import math
+import os
 import signal
+import sys
+import threading
 from collections.abc import Mapping
 from types import FrameType
 from typing import Any
 
 from jaxlm.core import RunError, UserError
+
+INTERRUPTED = 130
+"""The exit code of a process that Ctrl-C ended at once."""
 
 
 class Stopped(UserError):
@@ -15,25 +21,39 @@ class Stopped(UserError):
     exit_code = 75
 
 
-class StopSignals:
-    """Within it, the first SIGTERM or SIGINT only sets `received`; a second SIGINT raises KeyboardInterrupt at once.
+GRACE = 2.0
+"""Seconds that a second Ctrl-C leaves to an orderly end, before the process is ended as it is."""
 
-    Outside the main thread, where Python allows no handlers, it does nothing.
+
+class StopSignals:
+    """Within it, the first SIGTERM or SIGINT only sets `received`; a SIGINT after it ends the process, exit code 130.
+
+    Python runs handlers between two of its own instructions, and a compilation is one that can take minutes. So a thread
+    reads signals as they come (`signal.set_wakeup_fd`): what KeyboardInterrupt has not ended `GRACE` seconds after the
+    second SIGINT, it ends. Outside the main thread, where Python allows no handlers, nothing is done.
     """
 
     def __init__(self) -> None:
         self.received: signal.Signals | None = None
         self._before: dict[signal.Signals, Any] = {}
+        self._left = threading.Event()
 
     def __enter__(self) -> "StopSignals":
-        try:
-            for number in (signal.SIGTERM, signal.SIGINT):
-                self._before[number] = signal.signal(number, self._handle)
-        except ValueError:
-            self._before.clear()
+        if threading.current_thread() is not threading.main_thread():
+            return self
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._before[number] = signal.signal(number, self._handle)
+        self._reading, self._writing = os.pipe()
+        os.set_blocking(self._writing, False)
+        self._wakeup_before = signal.set_wakeup_fd(self._writing, warn_on_full_buffer=False)
+        threading.Thread(target=self._watch, name="jaxlm-signals", daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._left.set()
+        if self._before:
+            signal.set_wakeup_fd(self._wakeup_before)
+            os.close(self._writing)  # and with it ends the thread
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
@@ -41,6 +61,15 @@ class StopSignals:
         if self.received is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.received = signal.Signals(number)
+
+    def _watch(self) -> None:
+        stopping = False
+        while byte := os.read(self._reading, 1):
+            if stopping and byte[0] == signal.SIGINT and not self._left.wait(GRACE):
+                print("interrupted: left at once; the same command goes on from the last save", file=sys.stderr, flush=True)
+                os._exit(INTERRUPTED)
+            stopping = stopping or byte[0] in (signal.SIGINT, signal.SIGTERM)
+        os.close(self._reading)
 
 
 def require_finite(metrics: Mapping[str, float], step: int, last_saved: int | None) -> None:

@@ -16,7 +16,7 @@ from jaxlm.objectives import CausalLM, MaskedLM
 from jaxlm.optim import AdamW
 from jaxlm.parallel.config import MeshConfig
 from jaxlm.parallel.mesh import make_mesh
-from jaxlm.run.assemble import Materials, assemble, check_model, examples, padded_rows
+from jaxlm.run.assemble import Materials, assemble, examples, model_of, padded_rows
 from jaxlm.run.config import RunConfig, with_schedule_length
 from jaxlm.run.text import store_for, text_of, tokenizer_for
 from jaxlm.tokenizer import Bytes
@@ -148,14 +148,14 @@ def test_given_weights_are_those_that_a_new_run_begins_with(made, tmp_path):
 )
 def test_what_does_not_fit_is_named(made, change, words):
     with pytest.raises(ConfigError) as error:
-        check_model(change(made.config), made.materials.tokenizer)
+        model_of(change(made.config), made.materials.tokenizer)
     assert str(error.value) == words.format(size=made.materials.tokenizer.vocab.size)
 
 
 def test_a_larger_vocabulary_of_the_models_own_is_kept(made):
-    wide = check_model(replace(made.config, model=gpt2(**SIZES, vocab_size=999)), made.materials.tokenizer)
+    wide = model_of(replace(made.config, model=gpt2(**SIZES, vocab_size=999)), made.materials.tokenizer)
     assert wide.embed.vocab_size == 999
-    assert check_model(made.config, made.materials.tokenizer).embed.vocab_size == made.materials.tokenizer.vocab.size
+    assert model_of(made.config, made.materials.tokenizer).embed.vocab_size == made.materials.tokenizer.vocab.size
 
 
 def test_rows_fill_microbatches_and_devices(made):

@@ -1,0 +1,151 @@
+"""What a start from a run's own folder takes over, what is refused before anything exists, and what a run says of itself."""
+
+import json
+from dataclasses import dataclass, replace
+
+import jax
+import numpy as np
+import pytest
+
+import jaxlm
+from jaxlm.checkpoint.config import CheckpointConfig
+from jaxlm.core import ConfigError, Source
+from jaxlm.corpus import TextFiles
+from jaxlm.data.config import DataConfig
+from jaxlm.models import gpt2
+from jaxlm.objectives import CausalLM
+from jaxlm.optim import AdamW
+from jaxlm.parallel.config import MeshConfig
+from jaxlm.run.api import train_recipe
+from jaxlm.run.config import RunConfig
+from jaxlm.run.inspect import trained_row
+from jaxlm.run.recipe import load_recipe, recipe_of
+from jaxlm.tokenizer import Bytes, SentencePiece
+from jaxlm.train.config import LogConfig, TrainConfig
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("named")
+
+
+@pytest.fixture(scope="module")
+def config(place):
+    (place / "text.txt").write_text("".join(f"line {i} of {i * i} says {i % 7}\n" for i in range(300)))
+    return RunConfig(
+        model=gpt2(num_layers=1, embed_dim=16, num_heads=2, context=16),
+        objective=CausalLM(),
+        optimizer=AdamW(),
+        tokenizer=Bytes(),
+        data=DataConfig(sources=(TextFiles(place / "text.txt"),), seq_len=16),
+        train=TrainConfig(steps=2, batch_size=8),
+        checkpoint=CheckpointConfig(every=2),
+        log=LogConfig(every=1, tensorboard=False, progress=False),
+    )
+
+
+@pytest.fixture(scope="module")
+def first(config, place):
+    return jaxlm.fit(config, place / "first")
+
+
+def saved(folder):
+    return json.loads((folder / "config.json").read_text())
+
+
+def test_a_new_run_of_a_runs_config_has_a_schedule_as_long_as_itself(first, place):
+    assert saved(first.dir)["optimizer"]["steps"] == 2
+    train_recipe(load_recipe(first.dir, ["--train.steps", "4"]), run_dir=place / "longer", say=lambda line: None)
+    assert saved(place / "longer")["optimizer"]["steps"] == 4
+    rates = [json.loads(line)["train/learning_rate"] for line in (place / "longer" / "metrics.jsonl").read_text().splitlines()]
+    assert len(set(rates)) == 4
+
+
+def test_going_on_keeps_the_schedule(config, place):
+    jaxlm.fit(config, place / "goes on")
+    train_recipe(load_recipe(place / "goes on", ["--train.steps", "3"]), say=lambda line: None)
+    assert saved(place / "goes on")["optimizer"]["steps"] == 2
+    assert jaxlm.load(place / "goes on").step == 3
+
+
+def test_a_run_that_is_named_brings_the_weights_that_it_began_with(first, config, place):
+    still = replace(config, optimizer=AdamW(learning_rate=1e-9, weight_decay=0.0), train=TrainConfig(steps=1, batch_size=8, seed=3))
+    train_recipe(recipe_of(still), run_dir=place / "tuned", start_from=str(first.dir), say=lambda line: None)
+    said = []
+    train_recipe(load_recipe(place / "tuned"), say=said.append)
+    assert "is finished: 1 steps" in said[0]  # the same run, though --from was not said again
+    train_recipe(load_recipe(place / "tuned"), run_dir=place / "again", say=lambda line: None)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), jaxlm.load(place / "again").params, first.params)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda c: replace(c, mesh=MeshConfig(data=3)), "mesh.data=3, mesh.fsdp=1, mesh.tensor=1 need 3 devices and there are 8"),
+        (lambda c: replace(c, data=replace(c.data, seq_len=17)), "data.seq_len=17 is more than the model's 16 positions"),
+        (
+            lambda c: replace(c, model=gpt2(num_layers=1, embed_dim=16, num_heads=2, context=16, dropout=1.0)),
+            "model.embed.dropout=1.0 must be at least 0 and below 1",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_text_is_read_or_a_folder_made(config, tmp_path, change, words):
+    unread = replace(config.data, sources=(Unreadable(),))
+    with pytest.raises(ConfigError) as error:
+        jaxlm.fit(change(replace(config, data=unread)), tmp_path / "new")
+    assert str(error.value).startswith(words)
+    assert not (tmp_path / "new").exists()
+
+
+@dataclass(frozen=True)
+class Unreadable(Source):
+    def fingerprint(self):
+        return "never read"
+
+    def documents(self):
+        raise AssertionError("the text was read")
+
+
+@pytest.mark.parametrize("step", [0, 3])
+def test_data_show_knows_the_runs_steps(first, step):
+    with pytest.raises(ConfigError) as error:
+        trained_row(first.dir, step, 0)
+    assert str(error.value) == f"--step {step} is outside the run: train.steps=2, so steps are 1 to 2"
+
+
+def test_a_start_tells_shares_and_how_full_rows_are_and_a_vocabulary_that_shrank(config, place):
+    sources = tuple(TextFiles(place / f"{name}.txt") for name in ("text", "more"))
+    (place / "more.txt").write_text("".join(f"more {i} and {i % 11} of it\n" for i in range(200)))
+    mixed = replace(
+        config,
+        data=replace(config.data, sources=sources, weights=(3.0, 1.0), packing="documents"),
+        tokenizer=SentencePiece(vocab_size=9000),
+    )
+    said = []
+    train_recipe(recipe_of(mixed), run_dir=place / "mixed", say=said.append)
+    text = "\n".join(said)
+    assert "rows of text: " in text
+    assert "75.00% of the training rows" in text
+    assert "of their places empty" in text
+    assert "(tokenizer.vocab_size=9,000 asks for more than the text supports)" in text
+
+
+def test_the_next_commands_of_a_run_with_classes_of_its_own_bear_trust(config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.py").write_text(
+        "from dataclasses import dataclass, replace\n"
+        "from pathlib import Path\n"
+        "import jaxlm\n"
+        "from jaxlm.objectives import CausalLM\n"
+        "from jaxlm.run.saved import read_config\n\n\n"
+        "@dataclass(frozen=True)\nclass Mine(CausalLM):\n    pass\n\n\n"
+        "def config(*, of: Path):\n    return replace(read_config(of), objective=Mine())\n"
+    )
+    said = []
+    first = jaxlm.fit(config, tmp_path / "plain")
+    train_recipe(load_recipe("own.py", ["--of", str(first.dir / "config.json")]), run_dir=tmp_path / "own", say=said.append)
+    assert said[-3:] == [
+        "  jaxlm generate own --prompt 'Return the' --top 5",
+        "  jaxlm data show own --step 1 --row 0 --trust",
+        "  jaxlm train own --run-dir own-again --train.seed 1 --trust",
+    ]
