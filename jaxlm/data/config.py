@@ -17,6 +17,8 @@ class DataConfig:
     """Tokens of one row."""
     weights: tuple[float, ...] = ()
     """Share of the rows that each source gives; empty: each by its size."""
+    final_weights: tuple[float, ...] = ()
+    """Shares at the schedule's end, reached in a straight line from `weights`; empty: shares stay as they are."""
     steps: tuple[Step, ...] = ()
     """Passes over all documents before the split: clean, filter, deduplicate."""
     split: Literal["auto", "hash", "tail"] = "auto"

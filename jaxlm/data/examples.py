@@ -35,6 +35,7 @@ class Examples:
       objective: prepares rows; its `raw_length(seq_len)` is the readers'.
       seed: decides the order and the noise of each row.
       weights: share of the rows that each source gives; (): each by its size, every row once an epoch.
+      final_weights, num_rows_total: the shares that it comes to at row `num_rows_total`; (): they stay as they are.
 
     Raises:
       ConfigError: weights do not fit the sources.
@@ -50,12 +51,14 @@ class Examples:
         seq_len: int,
         seed: int,
         weights: Sequence[float] = (),
+        final_weights: Sequence[float] = (),
+        num_rows_total: int | None = None,
         shuffle: bool = True,
     ):
         self.readers = tuple(readers)
         self.objective, self.vocab = objective, vocab
         self.seq_len, self.seed, self.shuffle = seq_len, seed, shuffle
-        self.mixture = Mixture([len(reader) for reader in readers], weights)
+        self.mixture = Mixture([len(reader) for reader in readers], weights, final_weights, num_rows_total)
         self.num_rows = int(self.mixture.sizes.sum())
         """Rows of one epoch: each row of each source once."""
         if not self.num_rows:

@@ -7,6 +7,8 @@ import numpy as np
 from jaxlm.core import ConfigError
 
 SLOTS = 4096
+STAGES = 64
+"""Steps in which shares that change go from the first to the last."""
 
 
 class Mixture:
@@ -16,60 +18,88 @@ class Mixture:
     for ever; sources run at their own pace. Without, each source gives its rows once before any comes again: an
     epoch is the sources' rows one after the other (shuffle the position to mix them).
 
+    With final weights too, shares change in a straight line from the one to the other over `num_rows` positions, in at
+    most `STAGES` stages with a pattern each, and stay as they are in the last.
+
     Args:
       sizes: rows of each source.
       weights: the share of each, any scale; () for their sizes.
+      final_weights: the shares at position `num_rows`; () for those of the beginning.
 
     Raises:
       ConfigError: weights that are no weights, or do not fit the sources.
     """
 
-    def __init__(self, sizes: Sequence[int], weights: Sequence[float] = ()):
+    def __init__(
+        self, sizes: Sequence[int], weights: Sequence[float] = (), final_weights: Sequence[float] = (), num_rows: int | None = None
+    ):
         self.sizes = np.array(sizes, np.int64)
         self.weighted = bool(len(weights))
         self._ends = np.cumsum(self.sizes)
+        if len(final_weights) and not self.weighted:
+            raise ConfigError(f"data.final_weights={tuple(final_weights)}: there is nothing to change from; give data.weights too")
         if self.weighted:
-            _check(self.sizes, weights)
-            self._counts = _share_out(np.array(weights, float), SLOTS)
-            self._pattern = _spread(self._counts)
-            before = np.zeros(SLOTS, np.int64)  # places of the same source earlier in the pattern
-            for source, count in enumerate(self._counts):
-                before[self._pattern == source] = np.arange(count)
-            self._before = before
+            shares = _shares("weights", self.sizes, weights)
+            ends = _shares("final_weights", self.sizes, final_weights) if len(final_weights) else shares
+            self._plan(shares, ends, num_rows if len(final_weights) else None)
+
+    def _plan(self, shares: np.ndarray, ends: np.ndarray, num_rows: int | None) -> None:
+        """A pattern for each stage [T], and what came before it."""
+        self._slots = SLOTS if num_rows is None else min(SLOTS, max(STAGES, num_rows // STAGES))
+        num_patterns = 1 if num_rows is None else -(-num_rows // self._slots)
+        T = min(STAGES, num_patterns)
+        middles_T = ((np.arange(T) + 0.5) / T)[:, None]
+        self._counts = np.stack([_share_out(row, self._slots) for row in shares + (ends - shares) * middles_T])
+        self._patterns = np.stack([_spread(counts) for counts in self._counts])
+        self._before = np.zeros((T, self._slots), np.int64)  # places of the same source earlier in the pattern
+        for stage, counts in enumerate(self._counts):
+            for source, count in enumerate(counts):
+                self._before[stage, self._patterns[stage] == source] = np.arange(count)
+        bounds = np.linspace(0, num_patterns, T + 1).astype(np.int64)
+        self._starts = bounds[:-1]
+        """The first pattern of each stage."""
+        given = np.cumsum(np.diff(bounds)[:, None] * self._counts, axis=0)
+        self._given = np.concatenate([np.zeros_like(given[:1]), given[:-1]])
+        """Rows that each source gave before each stage."""
 
     @property
-    def realised(self) -> tuple[float, ...]:
-        """The shares as they are: those asked for, rounded to the pattern; or the sizes'."""
-        counts = self._counts if self.weighted else self.sizes
-        return tuple((counts / max(1, counts.sum())).tolist())
+    def realised(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """(first, last) shares as they are: those asked for, rounded to the pattern; or the sizes'."""
+        counts = self._counts if self.weighted else self.sizes[None]
+        first, *_, last = counts[[0, -1]] / np.maximum(1, counts[[0, -1]].sum(1, keepdims=True))
+        return tuple(first.tolist()), tuple(last.tolist())
 
     def locate(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(source, k) of each position (int64, at least 0): it is the k-th row that this source gives."""
         if self.weighted:
-            patterns, slots = np.divmod(positions, SLOTS)
-            source = self._pattern[slots]
-            return source, patterns * self._counts[source] + self._before[slots]
+            pattern, slot = np.divmod(positions, self._slots)
+            stage = self._starts.searchsorted(pattern, "right") - 1
+            source = self._patterns[stage, slot]
+            again = (pattern - self._starts[stage]) * self._counts[stage, source]
+            return source, self._given[stage, source] + again + self._before[stage, slot]
         epoch, place = np.divmod(positions, self._ends[-1])
         source = self._ends.searchsorted(place, "right")
         return source, place - (self._ends - self.sizes)[source] + epoch * self.sizes[source]
 
 
-def _check(sizes: np.ndarray, weights: Sequence[float]) -> None:
+def _shares(name: str, sizes: np.ndarray, weights: Sequence[float]) -> np.ndarray:
+    """The weights, checked, as parts of 1."""
+    given = f"data.{name}={tuple(weights)}"
     if len(weights) != len(sizes):
-        raise ConfigError(
-            f"data.weights={tuple(weights)} has {len(weights)} numbers for {len(sizes)} sources; give one each, or ()"
-        )
+        raise ConfigError(f"{given} has {len(weights)} numbers for {len(sizes)} sources; give one each, or ()")
     if not all(0 <= w < float("inf") for w in weights) or not any(weights):
-        raise ConfigError(f"data.weights={tuple(weights)}: weights must be at least 0, finite, and not all 0")
+        raise ConfigError(f"{given}: weights must be at least 0, finite, and not all 0")
     for number, (size, weight) in enumerate(zip(sizes, weights, strict=True)):
         if weight and not size:
-            raise ConfigError(f"data.weights={tuple(weights)}: source {number} has no row to give; set its weight to 0")
+            raise ConfigError(f"{given}: source {number} has no row to give; set its weight to 0")
+    shares = np.array(weights, float)
+    return shares / shares.sum()
 
 
-def _share_out(weights: np.ndarray, slots: int) -> np.ndarray:
-    """Slots by largest remainder; any weight above 0 gets one at least."""
-    exact = weights / weights.sum() * slots
-    counts = np.where(weights > 0, np.maximum(1, np.floor(exact)), 0).astype(np.int64)
+def _share_out(shares: np.ndarray, slots: int) -> np.ndarray:
+    """Slots by largest remainder; any share above 0 gets one at least."""
+    exact = shares * slots
+    counts = np.where(shares > 0, np.maximum(1, np.floor(exact)), 0).astype(np.int64)
     order = np.argsort(-(exact - counts), kind="stable")
     for i in order[: max(0, slots - counts.sum())]:
         counts[i] += 1

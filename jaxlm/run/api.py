@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from jaxlm.run.text import Text, store_for, text_of, tokenizer_for
 from jaxlm.run.values import to_json
 from jaxlm.tokenizer import load_tokenizer
 from jaxlm.train.loop import train
+from jaxlm.train.pace import steps_within
 from jaxlm.train.run import Hook
 from jaxlm.train.state import merge
 
@@ -75,13 +77,17 @@ def train_recipe(
         say(f"{path} holds another run ({found[0]}{', ...' if len(found) > 1 else ''})")
     folder = decision.folder
     if decision.state == "finished" and folder.summary.is_file():
-        say(f"{folder.path} is finished: {decision.step} steps. Raise --train.steps to go on, or give another --run-dir")
+        longer = "Raise --train.steps" if recipe.config.train.minutes is None else "Raise --train.steps, with --train.minutes None,"
+        say(f"{folder.path} is finished: {decision.step} steps. {longer} to go on, or give another --run-dir")
         return folder
     config = with_schedule_length(recipe.config, decision.saved)
     check_config(config)
     make_mesh(config.mesh)  # refused before any text is read
     with lock_folder(folder):
+        say(f"compiled programs are kept in {keep_compiled(default_root().parent / 'compiled')}")
         materials = _materials(config, text, decision, start_from, trust, say)
+        if decision.state == "free" and config.train.minutes is not None:
+            config = with_schedule_length(_in_time(config, recipe.config, materials, folder, say))
         node = to_json(config, recipe.module)
         digests = {"data": materials.store.digest, "tokenizer": materials.tokenizer.vocab.digest}
         run = assemble(config, materials, folder.path, meta={"config": node, **digests})  # checks that all fits; writes nothing
@@ -91,12 +97,20 @@ def train_recipe(
         materials.tokenizer.save(folder.tokenizer)
         _write_data(folder, materials, start_from)
         say(overview(run, materials.store, examples(config, materials, "train")))
-        say(f"compiled programs are kept in {keep_compiled(default_root().parent / 'compiled')}")
         state = train(run, hooks=hooks)
         summary, params = read_json(folder.summary), merge(state.params, state.frozen)
         own = Own(model=needs_trust(node["model"]), any=needs_trust(node))
         show_ending(run, params, materials.tokenizer, materials.store, summary, own, say)
     return folder
+
+
+def _in_time(config: RunConfig, given: RunConfig, materials: Materials, folder: RunFolder, say: Say) -> RunConfig:
+    """The config as given, with the steps that fit `train.minutes` here."""
+    assert config.train.minutes is not None, "asked for where there is a time to keep"
+    steps = steps_within(assemble(config, materials, folder.path), config.train.minutes)
+    fit = "all" if steps == config.train.steps else f"{steps:,} of"
+    say(f"{fit} {config.train.steps:,} steps fit train.minutes={config.train.minutes:g} at this machine's pace")
+    return replace(given, train=replace(given.train, steps=steps))
 
 
 def build_data(recipe: Recipe, say: Say = print) -> Mapping[str, Any]:

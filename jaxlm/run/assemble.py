@@ -161,6 +161,8 @@ def examples(config: RunConfig, materials: Materials, split: Split) -> Examples:
         seq_len=data.seq_len,
         seed=config.train.seed,
         weights=data.weights if training else (),
+        final_weights=data.final_weights if training else (),
+        num_rows_total=(config.optimizer.steps or config.train.steps) * config.train.batch_size,
         shuffle=training,
     )
 

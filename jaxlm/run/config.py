@@ -38,12 +38,21 @@ class RunConfig:
     """What is written down."""
 
 
+def planned_steps(config: RunConfig, saved: Mapping[str, Any] | None) -> int:
+    """`train.steps`; of a run that goes on and took as many as fit `train.minutes`, those."""
+    if config.train.minutes is None or saved is None:
+        return config.train.steps
+    return min(config.train.steps, saved["train"]["steps"])
+
+
 def with_schedule_length(config: RunConfig, saved: Mapping[str, Any] | None = None) -> RunConfig:
-    """The config with `optimizer.steps` resolved: as given, else the run's own of before, else `train.steps`.
+    """The config with `train.steps` as planned and `optimizer.steps` resolved: as given, else the run's own of before,
+    else `train.steps`.
 
     Args:
       saved: the config, in JSON, of the run that goes on; None: a new run.
     """
+    config = replace(config, train=replace(config.train, steps=planned_steps(config, saved)))
     if config.optimizer.steps is not None:
         return config
     steps = saved["optimizer"]["steps"] if saved else config.train.steps

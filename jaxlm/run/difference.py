@@ -8,6 +8,7 @@ from jaxlm.run.check import join
 
 MAY_CHANGE = (
     "train.steps",
+    "train.minutes",
     "train.num_microbatches",
     "train.eval_*",
     "log.*",

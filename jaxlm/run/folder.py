@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from jaxlm.core import ConfigError, RunError
+from jaxlm.run.config import planned_steps
 from jaxlm.run.difference import Difference, differences
 from jaxlm.run.recipe import Recipe
 from jaxlm.run.saved import holds_own, read_json
@@ -114,7 +115,7 @@ def decide_folder(
             if saved is None:
                 return Decision(folder, "free", passed=tuple(passed))
             step = folder.last_step() or 0
-            finished = step >= recipe.config.train.steps
+            finished = step >= planned_steps(recipe.config, saved)
             return Decision(folder, "finished" if finished else "continue", step, saved, tuple(passed))
         if named:
             raise ConfigError(

@@ -44,9 +44,13 @@ def _rows(examples: Examples) -> list[str]:
     """How full the rows of each source are, and what share of the training rows it gives."""
     return [
         f"rows of {reader.part.source}: {len(reader):,}, {reader.packing.waste:.1%} of their places empty"
-        + (f"; {share:.2%} of the training rows" if len(examples.readers) > 1 else "")
-        for reader, share in zip(examples.readers, examples.mixture.realised, strict=True)
+        + (f"; {_share(first, last)} of the training rows" if len(examples.readers) > 1 else "")
+        for reader, first, last in zip(examples.readers, *examples.mixture.realised, strict=True)
     ]
+
+
+def _share(first: float, last: float) -> str:
+    return f"{first:.2%}" if first == last else f"{first:.2%} at first, {last:.2%} at last,"
 
 
 def _spec(leaf: Any) -> str:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from jaxlm.core import ConfigError
 from jaxlm.core.errors import require_at_least
 
 
@@ -11,6 +12,9 @@ class TrainConfig:
 
     steps: int = 1000
     """Updates of the parameters."""
+    minutes: float | None = None
+    """At most so long: a new run measures its pace at its start, takes fewer `steps` where they would last longer, and keeps
+    that number; None: all `steps`, however long they last."""
     batch_size: int = 16
     """Rows of one update, over all devices and microbatches."""
     num_microbatches: int = 1
@@ -23,6 +27,8 @@ class TrainConfig:
     """Batches of one evaluation; None: all of the held-out text."""
 
     def __post_init__(self) -> None:
+        if self.minutes is not None and self.minutes <= 0:
+            raise ConfigError(f"train.minutes={self.minutes} must be above 0, or None")
         require_at_least(1, "train", self, "steps", "batch_size", "num_microbatches", "eval_every", "eval_batches")
 
 
