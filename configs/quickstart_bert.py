@@ -27,6 +27,9 @@ FULL = Sizes(vocab_size=2000, layers=4, steps=1300, validation_fraction=0.04)
 
 
 def config(*, text: Path | None = None) -> RunConfig:
+    """Args:
+    text: Learn this text of your own instead: a file, folder or glob, from 100 KB.
+    """
     sizes = sizes_for(text_bytes(text, at_least=100_000), FULL) if text else FULL
     return RunConfig(
         model=modern(num_layers=sizes.layers, embed_dim=128, causal=False, activation="gelu", output_bias=True, unroll=True),

@@ -20,6 +20,9 @@ from jaxlm.train.config import LogConfig, TrainConfig
 
 
 def config(*, text: Path) -> RunConfig:
+    """Args:
+    text: The file with Shakespeare's works, plain or compressed.
+    """
     return RunConfig(
         model=gpt2(num_layers=4, embed_dim=128, num_heads=4, context=64, bias=False, unroll=True),
         objective=CausalLM(),

@@ -19,6 +19,9 @@ from jaxlm.train.config import LogConfig, TrainConfig
 
 
 def config(*, text: Path | None = None) -> RunConfig:
+    """Args:
+    text: Learn this text of your own instead: a file, folder or glob.
+    """
     return RunConfig(
         model=bert(num_layers=4, embed_dim=128, num_heads=4, context=128, dropout=0.0, norm_place="pre", unroll=True),
         objective=MaskedLM(),

@@ -19,6 +19,9 @@ from jaxlm.train.config import LogConfig, TrainConfig
 
 
 def config(*, text: Path | None = None) -> RunConfig:
+    """Args:
+    text: Learn this text of your own instead: a file, folder or glob.
+    """
     return RunConfig(
         model=llama(num_layers=4, embed_dim=128, num_heads=4, num_kv_heads=2, mlp_dim=352, unroll=True),
         objective=CausalLM(),

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+import numpy as np
 
 from jaxlm.checkpoint.config import CheckpointConfig
 from jaxlm.checkpoint.store import CheckpointStore
@@ -44,6 +46,19 @@ class Loaded:
 
         prompts = [prompts] if isinstance(prompts, str) else prompts
         return fill_mask(self.model, self.params, self.tokenizer, prompts, top=top)
+
+    def score(self, texts: str | list[str]) -> list[Any]:
+        """What each token of each text costs the model, in nats and bits; see `jaxlm.evaluate.score`."""
+        from jaxlm.evaluate import score
+
+        return score(self.model, self.params, self.tokenizer, [texts] if isinstance(texts, str) else texts)
+
+    def embed(self, texts: str | list[str], pooling: Literal["mean", "cls"] | None = "mean") -> np.ndarray:
+        """A vector of each text, or those of its tokens; see `jaxlm.evaluate.embed`."""
+        from jaxlm.evaluate import embed
+
+        texts = [texts] if isinstance(texts, str) else texts
+        return embed(self.model, self.params, self.tokenizer, texts, pooling=pooling)
 
 
 def load_run(where: str | Path, *, trust: bool = False) -> Loaded:

@@ -78,7 +78,7 @@ def load_recipe(
         types = dial_types(function, line)
         from_flags, flags = read_dials(types, flags)
         given = check_dials(function, types, {**(dials or {}), **from_flags}, line)
-        config = run_code(path, lambda: function(**given))
+        config = run_code(path, lambda: function(**given), shipped=path in shipped().values())
         if not isinstance(config, RunConfig):
             raise ConfigError(
                 f"{line}: config() returned {type(config).__name__}, not a RunConfig. End it with return RunConfig(...)."

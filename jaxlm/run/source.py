@@ -75,8 +75,11 @@ def source_of(config: Any) -> Source | None:
     return next(filter(None, map(source_of, parts)), None)
 
 
-def run_code(path: Path, call: Callable[[], Any]) -> Any:
+def run_code(path: Path, call: Callable[[], Any], *, shipped: bool = False) -> Any:
     """`call()`, which runs the file's code; what it raises becomes a ConfigError that names file and line.
+
+    Args:
+      shipped: the file came with jaxlm: what its user did wrong lies not in one of its lines, so none is named.
 
     Changes of `sys.path` end with it: what was imported so could not be found again when the run goes on.
     """
@@ -85,10 +88,18 @@ def run_code(path: Path, call: Callable[[], Any]) -> Any:
         return call()
     except SyntaxError as error:
         raise ConfigError(f"{error.filename or path}:{error.lineno}: {error.msg}.") from error
+    except UserError as error:
+        if shipped:
+            raise
+        raise ConfigError(f"{_place(path, error)}: {error}") from error
     except (Exception, SystemExit) as error:
-        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-        place = f"{path}:{lines[-1]}" if lines else str(path)
-        said = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}".rstrip(": ")
-        raise ConfigError(f"{place}: {said}") from error
+        said = f"{type(error).__name__}: {error}".rstrip(": ")
+        raise ConfigError(f"{_place(path, error)}: {said}") from error
     finally:
         sys.path[:] = before
+
+
+def _place(path: Path, error: BaseException) -> str:
+    """FILE:LINE of the file's last frame on the way to the error."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    return f"{path}:{lines[-1]}" if lines else str(path)

@@ -118,6 +118,13 @@ def test_errors_in_a_recipe_name_file_and_line(recipe, old, new, words):
     assert refusal(recipe).startswith(words.format(recipe))
 
 
+def test_a_shipped_recipe_has_no_line_that_is_to_blame(tmp_path):
+    (tmp_path / "short.txt").write_text("too short")
+    with pytest.raises(ConfigError) as error:
+        load_recipe("quickstart", ["--text", str(tmp_path / "short.txt")])
+    assert str(error.value).startswith(f"text={tmp_path / 'short.txt'}: holds 9 bytes; from 100,000 on there is something")
+
+
 def test_an_edited_recipe_is_read_anew(recipe):
     before = load_recipe(recipe)
     recipe.write_text(recipe.read_text().replace("seq_len=16", "seq_len=8"))

@@ -1,0 +1,125 @@
+"""What a trained model makes of single texts: the cost of each token, and vectors."""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any, Literal, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxlm.core import ConfigError, Inputs
+from jaxlm.generate.prompts import padded
+from jaxlm.kernels.cross_entropy import token_nll
+from jaxlm.tokenizer.base import Tokenizer
+
+ROWS = 16
+"""Rows of one call of the model."""
+
+Array = Any
+
+
+class Score(NamedTuple):
+    """What a text's tokens cost a model."""
+
+    tokens: tuple[str, ...]
+    """As they are shown; without begin and end of the text."""
+    nats_N: np.ndarray
+    """-ln of the probability of each token; float32."""
+
+    @property
+    def bits_N(self) -> np.ndarray:
+        """-log2 of the probability of each token."""
+        return self.nats_N / np.log(2).astype(np.float32)
+
+
+def score(model: Any, params: Any, tokenizer: Tokenizer, texts: Sequence[str]) -> list[Score]:
+    """The cost of each token of each text: of causal models given those before it, of models that look both ways given all
+    others, one hidden at a time (pseudo-log-likelihood, arXiv:1910.14659), which takes as many rows as tokens.
+
+    Raises:
+      ConfigError: a text does not fit the context, or the model needs a mask token and the tokenizer has none.
+    """
+    vocab = tokenizer.vocab
+    causal = model.attention == "causal"
+    if not causal and vocab.mask is None:
+        raise ConfigError("score: the model looks both ways and the run's tokenizer has no mask token to hide one with.")
+    encoded = _encoded(tokenizer, texts, model.max_length, added=1 if causal else 2)
+    nats = [np.zeros(len(ids_N), np.float32) for ids_N in encoded]
+    questions: list[tuple[int, np.ndarray, np.ndarray]] = []  # (text, row, places in it whose successors or selves are sought)
+    for number, ids_N in enumerate(encoded):
+        if causal:
+            questions.append((number, np.concatenate([[vocab.bos], ids_N]), np.arange(len(ids_N))))
+        else:
+            whole_N = np.concatenate([[vocab.bos], ids_N, [vocab.eos]])
+            for place in range(1, len(ids_N) + 1):
+                hidden_N = whole_N.copy()
+                hidden_N[place] = vocab.mask
+                questions.append((number, hidden_N, np.array([place])))
+    for part in _portions(questions):
+        inputs = padded([row_N for _, row_N, _ in part], "right")
+        index_BM, targets_BM = (np.zeros((len(part), inputs.tokens_BL.shape[1] if causal else 1), np.int32) for _ in range(2))
+        for b, (number, _, places) in enumerate(part):
+            index_BM[b, : len(places)] = places
+            targets_BM[b, : len(places)] = encoded[number][places if causal else places - 1]
+        nats_BM = np.asarray(_nats(params, inputs, index_BM, targets_BM, model=model))
+        for b, (number, _, places) in enumerate(part):
+            nats[number][places if causal else places - 1] = nats_BM[b, : len(places)]
+    return [Score(tuple(tokenizer.pieces(ids_N)), nats_N) for ids_N, nats_N in zip(encoded, nats, strict=True)]
+
+
+def embed(
+    model: Any, params: Any, tokenizer: Tokenizer, texts: Sequence[str], *, pooling: Literal["mean", "cls"] | None = "mean"
+) -> np.ndarray:
+    """Vectors of texts, from the model's last hidden states; float32.
+
+    Args:
+      pooling: "mean" over a text's tokens, begin and end included; "cls": the first token's; None: no pooling.
+
+    Returns:
+      [texts, D]; without pooling [texts, longest, D], begin and end tokens included, zeros after a text's end.
+
+    Raises:
+      ConfigError: a text does not fit the context, or there is no such pooling.
+    """
+    if pooling not in ("mean", "cls", None):
+        raise ConfigError(f"embed: pooling={pooling!r} is unknown. Allowed: 'mean', 'cls', None.")
+    vocab = tokenizer.vocab
+    rows = [np.concatenate([[vocab.bos], ids_N, [vocab.eos]]) for ids_N in _encoded(tokenizer, texts, model.max_length, added=2)]
+    states = [
+        np.asarray(hidden_LD[: len(row_N)], np.float32)
+        for part in _portions(rows)
+        for row_N, hidden_LD in zip(part, jax.device_get(_hidden(params, padded(part, "right"), model=model)), strict=True)
+    ]
+    if pooling == "mean":
+        return np.stack([state_LD.mean(0) for state_LD in states])
+    if pooling == "cls":
+        return np.stack([state_LD[0] for state_LD in states])
+    longest = max(map(len, states))
+    return np.stack([np.pad(state_LD, ((0, longest - len(state_LD)), (0, 0))) for state_LD in states])
+
+
+def _encoded(tokenizer: Tokenizer, texts: Sequence[str], max_length: int | None, added: int) -> list[np.ndarray]:
+    if not texts:
+        raise ConfigError("texts: none is given. Give at least one.")
+    encoded = tokenizer.encode_batch(texts)
+    for text, ids_N in zip(texts, encoded, strict=True):
+        if max_length is not None and len(ids_N) + added > max_length:
+            raise ConfigError(
+                f"texts: {text[:40]!r}... has {len(ids_N)} tokens, and with begin and end token the model's context of "
+                f"{max_length} holds {max_length - added}. Cut it into parts."
+            )
+    return encoded
+
+
+def _portions(items: list[Any]) -> Iterator[list[Any]]:
+    return (items[k : k + ROWS] for k in range(0, len(items), ROWS))
+
+
+@partial(jax.jit, static_argnames="model")
+def _nats(params: Any, inputs: Inputs, index_BM: Array, targets_BM: Array, *, model: Any) -> Array:
+    return token_nll(model.eval()(params, inputs).heads["lm"].at(index_BM), targets_BM)
+
+
+@partial(jax.jit, static_argnames="model")
+def _hidden(params: Any, inputs: Inputs, *, model: Any) -> Array:
+    return model.eval()(params, inputs).hidden_BLD
