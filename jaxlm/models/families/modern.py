@@ -1,5 +1,6 @@
 """What has been found to learn faster at small sizes, together: rotary positions, normalised queries and keys
-(arXiv:2010.04245), RMSNorm without parameters, heads of 64, no biases, zero-initialised outputs, untied output."""
+(arXiv:2010.04245), smeared keys where causal (arXiv:2209.11895), RMSNorm without parameters, heads of 64, no biases,
+zero-initialised outputs, untied output."""
 
 from typing import Literal
 
@@ -35,6 +36,7 @@ def modern(
         causal=causal,
         rotary_theta=10_000.0,
         query_key_norm=norm,
+        smear=causal,
         bias=False,
         stddev=None,
         output_stddev=0,

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import flax.linen as nn
 import jax
-from jaxtyping import Array, Float
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
 
 from jaxlm.core.sharding import constrain
 from jaxlm.kernels.attention import attend
@@ -31,6 +32,9 @@ class Attention(Settings):
     """Base of rotary positions; None: no rotation."""
     query_key_norm: Norm | None = None
     """Normalises queries and keys per head, before the rotation (arXiv:2010.04245)."""
+    smear: bool = False
+    """Each key takes a learned share of the one before it, so that a single layer can find what followed a token when it
+    last stood there (smeared keys: Olsson et al. 2022, arXiv:2209.11895, section "Argument 2")."""
     bias: bool = True
     dropout: float = 0.0
     """Of the attention weights."""
@@ -65,6 +69,9 @@ class AttentionModule(nn.Module):
         if cache is not None:
             cache = _write(cache[0], k_BLGK, context), _write(cache[1], v_BLGK, context)
             k_BLGK, v_BLGK = (filled.astype(x_BLD.dtype) for filled in cache)
+        if s.smear:
+            share_G = nn.sigmoid(param(self, "smear", nn.initializers.zeros, (G,), ("kv_heads",)))
+            k_BLGK = smeared(k_BLGK, share_G, context.key_segments_BS)
         mixed_BLHK = attend(
             q_BLHK,
             k_BLGK,
@@ -94,6 +101,16 @@ class AttentionModule(nn.Module):
         if s.query_key_norm is not None:
             x = s.query_key_norm.build(norm_name, "head_dim")(x)
         return x if s.rotary_theta is None else rotate(x, context.positions_BL, s.rotary_theta)
+
+
+def smeared(
+    k_BSGK: Float[Array, "B S G K"], share_G: Float[Array, " G"], segments_BS: Int[Array, "B S"]
+) -> Float[Array, "B S G K"]:
+    """(1 - share) of each key and `share` of the one before it in its segment; a segment's first key stays as it is."""
+    same_BS = jnp.pad(segments_BS[:, 1:] == segments_BS[:, :-1], ((0, 0), (1, 0)))
+    share_BSG1 = jnp.where(same_BS[:, :, None], share_G, 0.0)[..., None].astype(k_BSGK.dtype)
+    before_BSGK = jnp.pad(k_BSGK[:, :-1], ((0, 0), (1, 0), (0, 0), (0, 0)))
+    return k_BSGK + share_BSG1 * (before_BSGK - k_BSGK)
 
 
 def _write(old_BSGK: Array, new_BLGK: Array, context: Context) -> Array:
