@@ -3,7 +3,7 @@
     jaxlm train quickstart
     jaxlm train quickstart --text my-notes.txt        your own text instead: a file, folder or glob, from 100 KB
 
-Two CPU cores, 3.6 minutes: all 3,200 steps on quick ones (AMD Zen 5), fewer on slow ones (`train.minutes`). Expect 1.5 bits per
+Two CPU cores, 3.75 minutes: all 3,200 steps on quick ones (AMD Zen 5), fewer on slow ones (`train.minutes`). Expect 1.5 bits per
 byte of held-out documentation after all of them, 1.6 after 2,000. With `--text`, vocabulary, layers and steps follow its size.
 
 Documentation is scarce and would be learnt by heart, so most rows are code of the same library, without its docstrings.
@@ -47,7 +47,7 @@ def config(*, text: Path | None = None) -> RunConfig:
             validation_fraction=sizes.validation_fraction,
             seq_len=128,
         ),
-        train=TrainConfig(steps=sizes.steps, minutes=3.6, batch_size=16),
+        train=TrainConfig(steps=sizes.steps, minutes=3.75, batch_size=16),
         checkpoint=CheckpointConfig(every=500),
         log=LogConfig(compressors=True, samples=3),
     )

@@ -42,7 +42,7 @@ def config(*, text: Path | None = None) -> RunConfig:
             validation_fraction=sizes.validation_fraction,
             seq_len=128,
         ),
-        train=TrainConfig(steps=sizes.steps, minutes=3.6, batch_size=16),
+        train=TrainConfig(steps=sizes.steps, minutes=3.75, batch_size=16),
         checkpoint=CheckpointConfig(every=500),
         log=LogConfig(samples=5),
     )

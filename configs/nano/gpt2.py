@@ -33,7 +33,7 @@ def config(*, text: Path | None = None) -> RunConfig:
             validation_fraction=0.02,
             seq_len=128,
         ),
-        train=TrainConfig(steps=250, batch_size=16),
+        train=TrainConfig(steps=280, batch_size=16),
         checkpoint=CheckpointConfig(every=None, every_seconds=5),
         log=LogConfig(every=1),
     )

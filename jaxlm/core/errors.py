@@ -34,6 +34,12 @@ def require_at_least(minimum: float, group: str, settings: Any, *names: str) -> 
             raise ConfigError(f"{group}.{name}={value} must be at least {minimum}")
 
 
+def require_seed(key: str, seed: Any) -> None:
+    """Raises ConfigError for a seed that no generator takes."""
+    if isinstance(seed, int) and not 0 <= seed < 2**63:
+        raise ConfigError(f"{key}={seed} must be at least 0 and below 2**63")
+
+
 def require_fraction(group: str, settings: Any, *names: str) -> None:
     """Raises ConfigError for the first of these fields that is not in [0, 1); what is no number passes, as above."""
     for name in names:

@@ -15,7 +15,11 @@ def text_bytes(path: Path, at_least: int = 0) -> int:
       RunError: a file cannot be read.
     """
     total = 0
-    for file in find_files(path, SUFFIXES):
+    try:
+        files = find_files(path, SUFFIXES)
+    except ConfigError as error:
+        raise ConfigError(str(error).replace("path:", "text:", 1)) from error
+    for file in files:
         try:
             with open_file(file.path) as opened:
                 while block := opened.read(1 << 20):

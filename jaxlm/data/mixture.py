@@ -8,7 +8,9 @@ from jaxlm.core import ConfigError
 
 SLOTS = 4096
 STAGES = 64
-"""Steps in which shares that change go from the first to the last."""
+"""Steps in which shares that change go from the first to the last, at most."""
+FEWEST = 8
+"""Positions of a pattern where shares change within a short run."""
 
 
 class Mixture:
@@ -40,12 +42,13 @@ class Mixture:
             raise ConfigError(f"data.final_weights={tuple(final_weights)}: there is nothing to change from; give data.weights too")
         if self.weighted:
             shares = _shares("weights", self.sizes, weights)
+            assert num_rows or not len(final_weights), "shares that change need the number of rows over which they do"
             ends = _shares("final_weights", self.sizes, final_weights) if len(final_weights) else shares
             self._plan(shares, ends, num_rows if len(final_weights) else None)
 
     def _plan(self, shares: np.ndarray, ends: np.ndarray, num_rows: int | None) -> None:
         """A pattern for each stage [T], and what came before it."""
-        self._slots = SLOTS if num_rows is None else min(SLOTS, max(STAGES, num_rows // STAGES))
+        self._slots = SLOTS if num_rows is None else min(SLOTS, max(FEWEST, num_rows // STAGES))
         num_patterns = 1 if num_rows is None else -(-num_rows // self._slots)
         T = min(STAGES, num_patterns)
         middles_T = ((np.arange(T) + 0.5) / T)[:, None]

@@ -105,7 +105,7 @@ def _encoded(tokenizer: Tokenizer, texts: Sequence[str], max_length: int | None,
     for text, ids_N in zip(texts, encoded, strict=True):
         if max_length is not None and len(ids_N) + added > max_length:
             raise ConfigError(
-                f"texts: {text[:40]!r}... has {len(ids_N)} tokens, and with begin and end token the model's context of "
+                f"texts: {text[:40]!r}... has {len(ids_N)} tokens; beside begin (and end) token the model's context of "
                 f"{max_length} holds {max_length - added}. Cut it into parts."
             )
     return encoded

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxlm.core import ConfigError
+from jaxlm.core.errors import require_seed
 from jaxlm.core.noise import device_key
 from jaxlm.generate.candidates import Candidate, candidates, check_top
 from jaxlm.generate.decode import stream
@@ -45,6 +46,7 @@ class Continuation:
         return cls(sampling=Sampling(temperature, top_k, 1.0 if top_p is None else top_p), **settings)
 
     def __post_init__(self) -> None:
+        require_seed("--seed", self.seed)
         if self.max_tokens is not None and self.max_tokens < 1:
             raise ConfigError(f"--max-tokens: {self.max_tokens} is not at least 1.")
         if self.num_samples < 1:

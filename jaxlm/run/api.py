@@ -76,7 +76,7 @@ def train_recipe(
     for path, found in decision.passed:
         say(f"{path} holds another run ({found[0]}{', ...' if len(found) > 1 else ''})")
     folder = decision.folder
-    if decision.state == "finished" and folder.summary.is_file():
+    if decision.state == "finished" and _summary_step(folder) == decision.step:
         longer = "Raise --train.steps" if recipe.config.train.minutes is None else "Raise --train.steps, with --train.minutes None,"
         say(f"{folder.path} is finished: {decision.step} steps. {longer} to go on, or give another --run-dir")
         return folder
@@ -84,6 +84,8 @@ def train_recipe(
     check_config(config)
     make_mesh(config.mesh)  # refused before any text is read
     with lock_folder(folder):
+        if decision.state == "free":  # now, for others that ask meanwhile whose folder this is
+            folder.write_config(to_json(config, recipe.module), recipe.source)
         say(f"compiled programs are kept in {keep_compiled(default_root().parent / 'compiled')}")
         materials = _materials(config, text, decision, start_from, trust, say)
         if decision.state == "free" and config.train.minutes is not None:
@@ -169,6 +171,11 @@ def _data_differences(folder: RunFolder, text: Text, start_from: str | None) -> 
 def _write_data(folder: RunFolder, materials: Materials, start_from: str | None) -> None:
     node = {"store": str(materials.store.path), "digest": materials.store.digest, "from": _absolute(start_from)}
     _data_file(folder).write_text(json.dumps(node, indent=1) + "\n")
+
+
+def _summary_step(folder: RunFolder) -> int | None:
+    """The step that the summary speaks of: an older one where a run was killed between its last save and its summary."""
+    return read_json(folder.summary).get("step") if folder.summary.is_file() else None
 
 
 def _data_file(folder: RunFolder) -> Path:

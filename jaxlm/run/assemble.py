@@ -115,10 +115,14 @@ def check_config(config: RunConfig) -> None:
     """What can be known to be wrong before any text is read.
 
     Raises:
-      ConfigError: the model does not fit the objective or the rows; it names the key.
+      ConfigError: the model does not fit the objective or the rows, or weights the sources; it names the key.
     """
     model, objective = config.model, config.objective
     model.check()
+    for name in ("weights", "final_weights"):
+        weights, sources = getattr(config.data, name), config.data.sources
+        if weights and len(weights) != len(sources):
+            raise ConfigError(f"data.{name}={weights} has {len(weights)} numbers for {len(sources)} sources; give one each, or ()")
     if objective.attention != "any" and model.attention != objective.attention:
         raise ConfigError(
             f"objective {type(objective).__name__} needs a {objective.attention} model and model's attention is {model.attention}; "

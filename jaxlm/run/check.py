@@ -44,8 +44,11 @@ def require_names(given: Iterable[str], allowed: Iterable[str], key: str, of: st
             raise ConfigError(f"{join(key, name)}: {of} has no {name!r}.{nearest(name, allowed)}")
 
 
-def fit(value: Any, allowed: Any, key: str) -> Any:
+def fit(value: Any, allowed: Any, key: str, *, of_recipe: bool = True) -> Any:
     """`value` as the type `allowed` has it: a list becomes a tuple, an int a float, a string a Path, which is made absolute.
+
+    Args:
+      of_recipe: the message says how a recipe or a flag sets it.
 
     Raises:
       ConfigError: the value is of another type; the message names key, value and what is allowed.
@@ -54,7 +57,7 @@ def fit(value: Any, allowed: Any, key: str) -> Any:
     if fitted is _MISFIT:
         choices = [str(c) for c in get_args(allowed)] if get_origin(allowed) is Literal else []
         hint = nearest(value, choices) if isinstance(value, str) and choices else ""
-        if "Did you mean" not in hint:
+        if "Did you mean" not in hint and of_recipe:
             on_line = f" or with --{key.replace('_', '-')} VALUE" if any(map(_is_leaf_type, members(allowed))) else ""
             hint = f" Set it in the recipe{on_line}."
         raise ConfigError(f"{key}: {_show(value)} was given, {describe(allowed)} is allowed.{hint}")

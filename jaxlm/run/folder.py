@@ -119,7 +119,7 @@ def decide_folder(
             return Decision(folder, "finished" if finished else "continue", step, saved, tuple(passed))
         if named:
             raise ConfigError(
-                f"--run-dir: {path} holds another run: {'; '.join(map(str, found))}. "
+                f"{'--run-dir' if run_dir else 'RECIPE'}: {path} holds another run: {'; '.join(map(str, found))}. "
                 "Give another folder, take the change back, or delete that one."
             )
         passed.append((path, tuple(found)))

@@ -37,7 +37,15 @@ def _totals(run: Run, store: Store) -> list[str]:
         f"mesh: {axes} on {run.mesh.size} {run.mesh.devices.flat[0].device_kind} device{'s' if run.mesh.size > 1 else ''}",
         f"{run.train.steps:,} steps of {run.train.batch_size} rows of {run.seq_len} tokens{filled}: {tokens:,} tokens, "
         f"{tokens / max(text, 1):.1f} times the training text; {flops:.2e} FLOPs a token, {flops * tokens:.2e} in all",
+        *_short_schedule(run),
     ]
+
+
+def _short_schedule(run: Run) -> list[str]:
+    warmup, steps = run.optimizer.warmup_steps, run.train.steps
+    if warmup < steps:
+        return []
+    return [f"the rate never reaches its peak: optimizer.warmup_steps={warmup} are not over within {steps} steps"]
 
 
 def _rows(examples: Examples) -> list[str]:

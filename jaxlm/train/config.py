@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from jaxlm.core import ConfigError
-from jaxlm.core.errors import require_at_least
+from jaxlm.core.errors import require_at_least, require_seed
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.minutes is not None and self.minutes <= 0:
             raise ConfigError(f"train.minutes={self.minutes} must be above 0, or None")
+        require_seed("train.seed", self.seed)
         require_at_least(1, "train", self, "steps", "batch_size", "num_microbatches", "eval_every", "eval_batches")
 
 

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from typing import Any, NamedTuple
@@ -16,6 +16,7 @@ from jaxlm.core.sharding import constraints
 from jaxlm.parallel.placement import Ahead, place, row_sharding
 from jaxlm.parallel.rules import resolver
 from jaxlm.train.ledger import Ledger
+from jaxlm.train.log import Log
 from jaxlm.train.run import Hook, Run
 from jaxlm.train.state import TrainState, merge
 from jaxlm.train.step import train_step
@@ -30,9 +31,9 @@ def train(run: Run, *, hooks: Sequence[Hook] = ()) -> TrainState:
       RunError: loss or gradient was not finite, a save failed, or data could not be read.
     """
     with ExitStack() as cleanup:
+        signals = cleanup.enter_context(StopSignals())  # left last: a save that is waited for can be interrupted too
         checkpoints = CheckpointStore(run.folder / "checkpoints", run.checkpoint)
         cleanup.callback(checkpoints.close)
-        signals = cleanup.enter_context(StopSignals())
         state, history, resumed_from = run.start(checkpoints)
         step = int(state.step)
         logs = run.logs(step)
@@ -45,22 +46,28 @@ def train(run: Run, *, hooks: Sequence[Hook] = ()) -> TrainState:
         update = jitted_step(run)
         saved_at = time.monotonic()
         metrics: dict[str, float] = {}
+        owed: int | None = None
+        """The step whose line waits until the next step is on its way."""
         stopping = False
         while step < run.train.steps and not stopping:
             state, sums = update(state, next(batches))
             ledger.settle()  # the step before, while the device works on this one
+            if owed is not None:
+                _write_line(logs, owed, ledger.read())
+                owed = None
             step += 1
             ledger.hold(step, sums)
             stopping = signals.received is not None  # asked once a step: what stops the loop has been saved
             due = Due.of(run, step, time.monotonic() - saved_at, stopping)
-            if any(due):
+            if due.line and not (due.eval or due.save or hooks):
+                owed = step
+            elif any(due):
                 metrics = ledger.read()
                 if due.eval:
                     with ledger.pause():
                         metrics |= run.evaluate(merge(state.params, state.frozen))
                 if due.line or due.eval:
-                    for log in logs:
-                        log.write(step, metrics)
+                    _write_line(logs, step, metrics)
                     for hook in hooks:
                         hook(step, state, metrics)
                 if due.save:
@@ -121,6 +128,11 @@ class Due(NamedTuple):
             eval=last or (run.train.eval_every is not None and step % run.train.eval_every == 0),
             save=last or stopping or by_steps or by_time,
         )
+
+
+def _write_line(logs: Sequence[Log], step: int, metrics: Mapping[str, float]) -> None:
+    for log in logs:
+        log.write(step, metrics)
 
 
 def _write_summary(run: Run, values: dict[str, Any], finished: bool) -> None:

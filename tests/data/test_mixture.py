@@ -60,12 +60,14 @@ def test_an_empty_source_cannot_have_weight():
         Mixture([4, 0], (1, 1))
 
 
-@pytest.mark.parametrize("num_rows", [1, 100, 5000, 2_000_000])
+@pytest.mark.parametrize("num_rows", [1, 40, 5000, 2_000_000])
 def test_shares_that_change_keep_each_source_in_order_and_end_where_they_should(num_rows):
     mixture = Mixture([10, 10, 10], (3, 7, 0), (1, 0, 1), num_rows)
     source, k = mixture.locate(np.arange(num_rows + 3 * SLOTS))
     for s in range(3):
         assert (k[source == s] == np.arange((source == s).sum())).all()
+    if num_rows == 40:  # five patterns of eight
+        assert [np.bincount(source[i : i + 8], minlength=3).tolist() for i in (0, 32)] == [[2, 5, 1], [4, 1, 3]]
     if num_rows > STAGES**2:
         shares = lambda part: np.bincount(part, minlength=3) / len(part)
         tenth = num_rows // 10

@@ -62,7 +62,7 @@ def test_what_cannot_be_is_said(made):
         score(m, p, CHARACTERS, ["a" * 64])
     held = 63 if m.attention == "causal" else 62
     assert str(error.value) == (
-        f"texts: 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'... has 64 tokens, and with begin and end token the model's context of "
+        f"texts: 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'... has 64 tokens; beside begin (and end) token the model's context of "
         f"64 holds {held}. Cut it into parts."
     )
     with pytest.raises(ConfigError, match=r"embed: pooling='max' is unknown. Allowed: 'mean', 'cls', None."):

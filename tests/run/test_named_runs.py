@@ -12,12 +12,14 @@ from jaxlm.checkpoint.config import CheckpointConfig
 from jaxlm.core import ConfigError, Source
 from jaxlm.corpus import TextFiles
 from jaxlm.data.config import DataConfig
+from jaxlm.generate import Continuation
 from jaxlm.models import gpt2
 from jaxlm.objectives import CausalLM
 from jaxlm.optim import AdamW
 from jaxlm.parallel.config import MeshConfig
 from jaxlm.run.api import train_recipe
 from jaxlm.run.config import RunConfig
+from jaxlm.run.folder import decide_folder
 from jaxlm.run.inspect import trained_row
 from jaxlm.run.recipe import load_recipe, recipe_of
 from jaxlm.tokenizer import Bytes, SentencePiece
@@ -83,6 +85,7 @@ def test_a_run_that_is_named_brings_the_weights_that_it_began_with(first, config
     [
         (lambda c: replace(c, mesh=MeshConfig(data=3)), "mesh.data=3, mesh.fsdp=1, mesh.tensor=1 need 3 devices and there are 8"),
         (lambda c: replace(c, data=replace(c.data, seq_len=17)), "data.seq_len=17 is more than the model's 16 positions"),
+        (lambda c: replace(c, data=replace(c.data, weights=(1.0, 2.0))), "data.weights=(1.0, 2.0) has 2 numbers for 1 sources"),
         (
             lambda c: replace(c, model=gpt2(num_layers=1, embed_dim=16, num_heads=2, context=16, dropout=1.0)),
             "model.embed.dropout=1.0 must be at least 0 and below 1",
@@ -104,6 +107,45 @@ class Unreadable(Source):
 
     def documents(self):
         raise AssertionError("the text was read")
+
+
+def test_a_summary_of_an_older_step_is_made_anew(config, place):
+    """A kill between the last save and the summary leaves that of the start before."""
+    jaxlm.fit(config, place / "stale")
+    old = (place / "stale" / "summary.json").read_text()
+    longer = replace(config, train=replace(config.train, steps=3))
+    jaxlm.fit(longer, place / "stale")
+    (place / "stale" / "summary.json").write_text(old)
+    run = jaxlm.fit(longer, place / "stale")
+    assert (run.summary["step"], run.summary["state"]) == (3, "finished")
+
+
+def test_a_folder_says_whose_it_is_before_text_is_read(config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    asked = []
+
+    def ask(line):
+        if not asked:  # the first thing that is said once the folder is locked
+            other = replace(config, train=replace(config.train, seed=7))
+            asked.append(decide_folder(replace(recipe_of(other), name="same")).folder.path.name)
+
+    train_recipe(replace(recipe_of(config), name="same"), say=ask)
+    assert asked == ["same-2"]
+
+
+def test_a_warm_up_that_is_never_over_is_said(config, tmp_path):
+    said = []
+    train_recipe(recipe_of(replace(config, optimizer=AdamW(warmup_steps=2))), run_dir=tmp_path / "cold", say=said.append)
+    words = "the rate never reaches its peak: optimizer.warmup_steps=2 are not over within 2 steps"
+    assert any(words in line for line in said)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63])
+def test_seeds_that_no_generator_takes(seed):
+    with pytest.raises(ConfigError, match=rf"train.seed={seed} must be at least 0 and below 2\*\*63"):
+        TrainConfig(seed=seed)
+    with pytest.raises(ConfigError, match=rf"--seed={seed} must be at least 0"):
+        Continuation(seed=seed)
 
 
 @pytest.mark.parametrize("step", [0, 3])
