@@ -3,8 +3,8 @@
     jaxlm train quickstart
     jaxlm train quickstart --text my-notes.txt        your own text instead: a file, folder or glob, from 100 KB
 
-Two CPU cores, 3.75 minutes: all 3,200 steps on quick ones (AMD Zen 5), fewer on slow ones (`train.minutes`). Expect 1.44 to 1.49 bits
-per byte of held-out documentation after all of them, 1.53 after 2,500. With `--text`, vocabulary, layers and steps follow its size.
+Two CPU cores, 3.75 minutes: all 3,200 steps on quick ones (AMD Zen 5), fewer on slow ones (`train.minutes`). Expect 1.44 to 1.5
+bits per byte of held-out documentation after 3,000 steps and more. With `--text`, vocabulary, layers and steps follow its size.
 
 Documentation is scarce and would be learnt by heart, so most rows are code of the same library, without its docstrings.
 
