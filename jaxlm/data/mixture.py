@@ -69,7 +69,7 @@ class Mixture:
     def realised(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """(first, last) shares as they are: those asked for, rounded to the pattern; or the sizes'."""
         counts = self._counts if self.weighted else self.sizes[None]
-        first, *_, last = counts[[0, -1]] / np.maximum(1, counts[[0, -1]].sum(1, keepdims=True))
+        first, last = counts[[0, -1]] / np.maximum(1, counts[[0, -1]].sum(1, keepdims=True))
         return tuple(first.tolist()), tuple(last.tolist())
 
     def locate(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -85,11 +85,18 @@ class Mixture:
         return source, place - (self._ends - self.sizes)[source] + epoch * self.sizes[source]
 
 
+def require_one_each(name: str, weights: Sequence[float], num_sources: int) -> None:
+    """Raises ConfigError where `data.<name>` has not one number for each source."""
+    if len(weights) != num_sources:
+        raise ConfigError(
+            f"data.{name}={tuple(weights)} has {len(weights)} numbers for {num_sources} sources; give one each, or ()"
+        )
+
+
 def _shares(name: str, sizes: np.ndarray, weights: Sequence[float]) -> np.ndarray:
     """The weights, checked, as parts of 1."""
     given = f"data.{name}={tuple(weights)}"
-    if len(weights) != len(sizes):
-        raise ConfigError(f"{given} has {len(weights)} numbers for {len(sizes)} sources; give one each, or ()")
+    require_one_each(name, weights, len(sizes))
     if not all(0 <= w < float("inf") for w in weights) or not any(weights):
         raise ConfigError(f"{given}: weights must be at least 0, finite, and not all 0")
     for number, (size, weight) in enumerate(zip(sizes, weights, strict=True)):

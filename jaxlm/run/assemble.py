@@ -10,6 +10,7 @@ from jax.sharding import Mesh
 from jaxlm.checkpoint.store import CheckpointStore
 from jaxlm.core import ConfigError, Example, RunError
 from jaxlm.data import Batches, Examples, Store, WindowReader, iterate, pack
+from jaxlm.data.mixture import require_one_each
 from jaxlm.data.store import Split
 from jaxlm.evaluate import held_out_loss
 from jaxlm.parallel.mesh import make_mesh
@@ -120,9 +121,8 @@ def check_config(config: RunConfig) -> None:
     model, objective = config.model, config.objective
     model.check()
     for name in ("weights", "final_weights"):
-        weights, sources = getattr(config.data, name), config.data.sources
-        if weights and len(weights) != len(sources):
-            raise ConfigError(f"data.{name}={weights} has {len(weights)} numbers for {len(sources)} sources; give one each, or ()")
+        if weights := getattr(config.data, name):
+            require_one_each(name, weights, len(config.data.sources))
     if objective.attention != "any" and model.attention != objective.attention:
         raise ConfigError(
             f"objective {type(objective).__name__} needs a {objective.attention} model and model's attention is {model.attention}; "
