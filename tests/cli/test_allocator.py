@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +27,11 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
+def _huge_pages() -> str:
+    setting = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+    return setting.read_text() if setting.is_file() else ""
+
+
 def page_faults(how: str) -> int:
     done = subprocess.run([sys.executable, "-c", FAULTS, how], capture_output=True, text=True, check=True)
     return int(done.stdout)
@@ -34,6 +40,22 @@ def page_faults(how: str) -> int:
 @pytest.mark.skipif(not GLIBC, reason="mallopt is glibc's")
 def test_memory_that_was_given_back_is_used_again_without_page_faults():
     assert page_faults("keep") < 200 < 5_000 < page_faults("leave")
+
+
+HUGE = """
+import sys
+from jaxlm.cli.allocator import keep_pages
+if sys.argv[1] == "keep":
+    assert keep_pages()
+block = b"x" * (64 << 20)
+print(sum(int(line.split()[1]) for line in open("/proc/self/smaps_rollup") if line.startswith("AnonHugePages")))
+"""
+
+
+@pytest.mark.skipif("[madvise]" not in _huge_pages(), reason="the system gives huge pages to all or to none")
+def test_large_arrays_lie_on_huge_pages():
+    kept, left = (int(subprocess.check_output([sys.executable, "-c", HUGE, how])) for how in ("keep", "leave"))
+    assert left < 8 << 10 < 48 << 10 < kept  # KiB
 
 
 @pytest.mark.parametrize(("platforms", "expected"), [("cpu", True), ("cuda", False), ("cpu,tpu", False)])
