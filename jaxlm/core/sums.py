@@ -17,6 +17,9 @@ class Sums(NamedTuple):
     """Scalars; their names are those of `Objective.weights`."""
     aux: dict[str, Array]
     """Scalars summed over rows, as the model gives them (router losses); the step divides by the rows with a token."""
+    weights: dict[str, Array]
+    """Scalars: the weights that each term was summed with. They are to be those of `Objective.weights`; `jaxlm selftest`
+    holds an objective to it."""
     metrics: dict[str, tuple[Array, Array]]
     """Pairs (sum of values * weights, sum of weights) of things that are only watched."""
 
@@ -33,9 +36,11 @@ class Sums(NamedTuple):
         for out in outs:
             for name, rows_B in out.aux.items():
                 aux[name] = aux.get(name, 0.0) + _float32(rows_B).sum()
+        pairs = {name: _weighted(name, pair) for name, pair in terms.items()}
         return cls(
-            terms={name: _weighted(name, pair)[0] for name, pair in terms.items()},
+            terms={name: numerator for name, (numerator, _) in pairs.items()},
             aux=aux,
+            weights={name: weight for name, (_, weight) in pairs.items()},
             metrics={name: _weighted(name, pair) for name, pair in (metrics or {}).items()},
         )
 

@@ -7,7 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxlm.core import Cache, ConfigError, Inputs, Outputs
+from jaxlm.core import Cache, Inputs, Outputs
 from jaxlm.core.errors import require_at_least, require_fraction
 from jaxlm.core.noise import row_keys
 from jaxlm.core.trees import leaf_names
@@ -72,11 +72,9 @@ class Transformer(Settings):
         """An empty cache for `length` tokens a row, in the dtype of computation."""
 
         def one(stack: Stack) -> tuple:
-            shapes = [
-                (stack.repeats, batch_size, length, block.attention.kv_heads(), block.attention.head_size(self.embed.embed_dim))
-                for block in stack.pattern
-            ]
-            return tuple((jnp.zeros(shape, self.dtype), jnp.zeros(shape, self.dtype)) for shape in shapes)
+            sizes = self.embed.embed_dim, batch_size, length, self.dtype
+            layers = tuple(block.attention.init_cache(*sizes) for block in stack.pattern)
+            return jax.tree.map(lambda x: jnp.broadcast_to(x, (stack.repeats, *x.shape)), layers)
 
         zeros_BS = jnp.zeros((batch_size, length), jnp.int32)
         return Cache(jnp.zeros((), jnp.int32), zeros_BS, zeros_BS, tuple(one(stack) for stack in self.decoder))
@@ -103,8 +101,8 @@ class Transformer(Settings):
     def flops_per_token(self, seq_len: int) -> float:
         """Floating point operations of one training token, forward and backward.
 
-        6 a weight that multiplies activations, and 12 * layers * heads * head size * seq_len for attention, not halved
-        where causal (arXiv:2204.02311, appendix B). Look-ups cost nothing, the output table is counted where it scores.
+        6 a weight that multiplies activations, and what each layer adds where tokens meet (`Mixer.flops_per_token`).
+        Look-ups cost nothing, the output table is counted where it scores.
         """
         params = nn.unbox(self.abstract_params())
         lookups = sum(
@@ -113,40 +111,20 @@ class Transformer(Settings):
         weights = sum(leaf.size for leaf in jax.tree.leaves(params)) - lookups
         if any(getattr(head, "tied", False) for _, head in self.heads):
             weights += self.embed.table_rows() * self.embed.embed_dim
-        attention = sum(
-            stack.repeats * block.attention.num_heads * block.attention.head_size(self.embed.embed_dim)
+        mixing = sum(
+            stack.repeats * block.attention.flops_per_token(self.embed.embed_dim, seq_len)
             for stack in self.decoder
             for block in stack.pattern
         )
-        return 6.0 * weights + 12.0 * attention * seq_len
+        return 6.0 * weights + mixing
 
     def check(self) -> None:
         """Raises ConfigError where the settings do not fit each other."""
-        D = self.embed.embed_dim
         require_fraction("model.embed", self.embed, "dropout")
         for i, stack in enumerate(self.decoder):
             require_at_least(1, f"model.decoder.{i}", stack, "repeats")
             for j, block in enumerate(stack.pattern):
-                require_at_least(1, f"model.decoder.{i}.pattern.{j}.attention", block.attention, "num_heads", "num_kv_heads")
-                require_fraction(f"model.decoder.{i}.pattern.{j}", block, "dropout")
-                require_fraction(f"model.decoder.{i}.pattern.{j}.attention", block.attention, "dropout")
-                a, key = block.attention, f"model.decoder.{i}.pattern.{j}.attention"
-                if a.head_dim is None and D % a.num_heads:
-                    raise ConfigError(
-                        f"{key}.num_heads={a.num_heads} does not divide embed_dim={D}; choose a divisor or set head_dim"
-                    )
-                if a.num_heads % a.kv_heads():
-                    raise ConfigError(
-                        f"{key}.num_kv_heads={a.num_kv_heads} does not divide num_heads={a.num_heads}; choose a divisor"
-                    )
-                if a.rotary_theta is not None and a.head_size(D) % 2:
-                    raise ConfigError(
-                        f"{key}: rotary positions need an even head size, not {a.head_size(D)}; change num_heads or head_dim"
-                    )
-                if a.dropout and self.kernel == "blocked":
-                    raise ConfigError(
-                        f"{key}.dropout={a.dropout}: model.kernel='blocked' cannot drop weights; set it to 0 or kernel to 'plain'"
-                    )
+                block.check(f"model.decoder.{i}.pattern.{j}", self.embed.embed_dim, self.kernel)
 
 
 @dataclass(frozen=True)

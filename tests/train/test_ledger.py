@@ -35,7 +35,7 @@ def ledger(clock):
     )
 
 
-SUMS = Sums({}, {}, {"loss": (jnp.float32(6), jnp.float32(2)), "grad_norm": (jnp.ones(()), jnp.ones(()))})
+SUMS = Sums({}, {}, {}, {"loss": (jnp.float32(6), jnp.float32(2)), "grad_norm": (jnp.ones(()), jnp.ones(()))})
 
 
 def test_the_first_step_starts_the_clock_however_late_it_is_read(clock, ledger):

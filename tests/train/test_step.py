@@ -60,7 +60,7 @@ def test_router_terms_are_divided_by_the_rows_that_hold_a_token():
     batch = tiny.batch(CausalLM(), 3, padded=8)
     weights, rows = denominators(CausalLM(), batch)
     assert float(rows) == 3
-    sums = Sums({"tokens": jnp.float32(10)}, {"router": jnp.float32(6)}, {})
+    sums = Sums({"tokens": jnp.float32(10)}, {"router": jnp.float32(6)}, {}, {})
     assert float(total_loss(sums, weights, rows)) == pytest.approx(10 / batch["weights"].sum() + 2)
 
 
@@ -71,7 +71,7 @@ def test_a_weight_of_0_counts_as_1():
 
 def test_terms_that_are_not_weighed_are_named():
     with pytest.raises(AssertionError, match=r"loss has terms \['a'\] and its weights \['b'\]; they must be the same"):
-        total_loss(Sums({"a": jnp.ones(())}, {}, {}), {"b": jnp.ones(())}, jnp.ones(()))
+        total_loss(Sums({"a": jnp.ones(())}, {}, {}, {}), {"b": jnp.ones(())}, jnp.ones(()))
 
 
 def test_frozen_parameters_fill_in_what_is_not_trained():

@@ -1,7 +1,7 @@
 """Layers: each a short file, each a frozen value of settings that builds a Linen module."""
 
 from jaxlm.models.layers.attention import Attention
-from jaxlm.models.layers.base import Context, Settings
+from jaxlm.models.layers.base import Context, Mixer, Settings
 from jaxlm.models.layers.block import Block
 from jaxlm.models.layers.embed import Embed
 from jaxlm.models.layers.heads import Pooler, VocabHead
@@ -18,6 +18,7 @@ __all__ = [
     "Embed",
     "LayerNorm",
     "LearnedPositions",
+    "Mixer",
     "Pooler",
     "RMSNorm",
     "Settings",

@@ -7,10 +7,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from jaxlm.core import ConfigError
+from jaxlm.core.errors import require_at_least, require_fraction
 from jaxlm.core.sharding import constrain
 from jaxlm.kernels.attention import attend
 from jaxlm.kernels.project import project
-from jaxlm.models.layers.base import Context, Settings, dropout, normal, param
+from jaxlm.models.layers.base import Context, Mixer, dropout, normal, param
 from jaxlm.models.layers.norm import Norm
 from jaxlm.models.layers.positions import rotate
 
@@ -19,7 +21,7 @@ KeyValue = tuple[Array, Array]
 
 
 @dataclass(frozen=True)
-class Attention(Settings):
+class Attention(Mixer):
     """softmax(q k^T / sqrt(K)) v over the tokens of the same segment, those before only where causal."""
 
     num_heads: int
@@ -51,6 +53,33 @@ class Attention(Settings):
 
     def head_size(self, embed_dim: int) -> int:
         return self.head_dim or embed_dim // self.num_heads
+
+    def init_cache(self, embed_dim: int, batch_size: int, length: int, dtype: str) -> KeyValue:
+        shape = (batch_size, length, self.kv_heads(), self.head_size(embed_dim))
+        return jnp.zeros(shape, dtype), jnp.zeros(shape, dtype)
+
+    def flops_per_token(self, embed_dim: int, seq_len: int) -> float:
+        """Scores and mixing, not halved where causal (arXiv:2204.02311, appendix B)."""
+        return 12.0 * self.num_heads * self.head_size(embed_dim) * seq_len
+
+    def check(self, key: str, embed_dim: int, kernel: str) -> None:
+        require_at_least(1, key, self, "num_heads", "num_kv_heads")
+        require_fraction(key, self, "dropout")
+        if self.head_dim is None and embed_dim % self.num_heads:
+            raise ConfigError(
+                f"{key}.num_heads={self.num_heads} does not divide embed_dim={embed_dim}; choose a divisor or set head_dim"
+            )
+        if self.num_heads % self.kv_heads():
+            raise ConfigError(
+                f"{key}.num_kv_heads={self.num_kv_heads} does not divide num_heads={self.num_heads}; choose a divisor"
+            )
+        size = self.head_size(embed_dim)
+        if self.rotary_theta is not None and size % 2:
+            raise ConfigError(f"{key}: rotary positions need an even head size, not {size}; change num_heads or head_dim")
+        if self.dropout and kernel == "blocked":
+            raise ConfigError(
+                f"{key}.dropout={self.dropout}: model.kernel='blocked' cannot drop weights; set it to 0 or kernel to 'plain'"
+            )
 
 
 class AttentionModule(nn.Module):

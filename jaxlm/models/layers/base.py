@@ -19,6 +19,28 @@ class Settings:
         raise NotImplementedError(f"{type(self).__name__} must define build()")
 
 
+class Mixer(Settings):
+    """The half of a block in which tokens meet: attention, or what a recipe puts in its place.
+
+    Extend it with a frozen dataclass. Its module is called with (x_BLD, context, cache) and gives (y_BLD, cache): `cache`
+    is None, or what `init_cache` made, filled by the calls before.
+    """
+
+    causal: bool = True
+    """Whether no token sees those after it."""
+
+    def init_cache(self, embed_dim: int, batch_size: int, length: int, dtype: str) -> Any:
+        """One layer's cache for `length` tokens a row, empty: any pytree of arrays."""
+        raise NotImplementedError(f"{type(self).__name__} must define init_cache() to generate text")
+
+    def flops_per_token(self, embed_dim: int, seq_len: int) -> float:
+        """Of a training token, forward and backward, beside those of its weights."""
+        return 0.0
+
+    def check(self, key: str, embed_dim: int, kernel: str) -> None:
+        """Raises ConfigError where its settings do not fit each other or the model's; `key` is its own."""
+
+
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Context:

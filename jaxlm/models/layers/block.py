@@ -1,15 +1,14 @@
 """One layer of a transformer: attention, then feed-forward, each with its norm and residual."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import flax.linen as nn
 from jaxtyping import Array, Float
 
+from jaxlm.core.errors import require_fraction
 from jaxlm.core.sharding import constrain
-from jaxlm.models.layers.attention import Attention, KeyValue
-from jaxlm.models.layers.base import Context, Settings, dropout
-from jaxlm.models.layers.mlp import MLP
+from jaxlm.models.layers.base import Context, Mixer, Settings, dropout
 from jaxlm.models.layers.norm import LayerNorm, Norm
 
 
@@ -17,8 +16,9 @@ from jaxlm.models.layers.norm import LayerNorm, Norm
 class Block(Settings):
     """pre: x + f(norm(x)) (GPT-2); post: norm(x + f(x)) (the 2017 transformer, BERT)."""
 
-    attention: Attention
-    mlp: MLP
+    attention: Mixer
+    mlp: Settings
+    """The half that treats each token alone; its module is called with (x_BLD, context) and gives y_BLD."""
     norm: Norm = LayerNorm()
     norm_place: Literal["pre", "post"] = "pre"
     dropout: float = 0.0
@@ -27,14 +27,17 @@ class Block(Settings):
     def build(self, name: str) -> nn.Module:
         return BlockModule(self, name=name)
 
+    def check(self, key: str, embed_dim: int, kernel: str) -> None:
+        """Raises ConfigError where its settings do not fit."""
+        require_fraction(key, self, "dropout")
+        self.attention.check(f"{key}.attention", embed_dim, kernel)
+
 
 class BlockModule(nn.Module):
     settings: Block
 
     @nn.compact
-    def __call__(
-        self, x_BLD: Float[Array, "B L D"], context: Context, cache: KeyValue | None
-    ) -> tuple[Float[Array, "B L D"], KeyValue | None]:
+    def __call__(self, x_BLD: Float[Array, "B L D"], context: Context, cache: Any) -> tuple[Float[Array, "B L D"], Any]:
         s = self.settings
         norms = s.norm.build("attention_norm"), s.norm.build("mlp_norm")
         x_BLD = constrain(x_BLD, "batch", "length", "features")
