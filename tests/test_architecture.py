@@ -27,7 +27,7 @@ for _room, _below in {
     BELOW[_room] = _below
 BELOW["train"] = " ".join(BELOW)
 _above_generate = f"{BELOW['train']} train"
-for _room in ("generate", "evaluate", "tasks", "report"):
+for _room in ("generate", "laws", "evaluate", "tasks", "report"):
     BELOW[_room] = " ".join(BELOW)
 for _room in ("interop", "plan"):
     BELOW[_room] = _above_generate

@@ -15,6 +15,7 @@ from jaxlm.core.lookup import load
 COMMANDS = {
     "train": "jaxlm.cli.train:COMMAND",
     "eval": "jaxlm.cli.eval:COMMAND",
+    "selftest": "jaxlm.cli.selftest:COMMAND",
     "generate": "jaxlm.cli.generate:COMMAND",
     "fill-mask": "jaxlm.cli.fill_mask:COMMAND",
     "data build": "jaxlm.cli.data_build:COMMAND",
@@ -39,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
             result, code = _run(words), 0
     except UserError as error:
-        result, code = _failed(str(error), error.exit_code), error.exit_code
+        result, code = {**error.details, **_failed(str(error), error.exit_code)}, error.exit_code
     except KeyboardInterrupt:
         result, code = _failed("interrupted", 130), 130
     except BrokenPipeError:  # the reader of our output has gone (`jaxlm ... | head`)

@@ -4,7 +4,7 @@ Every message says which key or file, the value given, what is allowed and what 
 asserts with a sentence, never these classes.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
@@ -13,6 +13,8 @@ class UserError(Exception):
     """Something that the user can mend; the command line prints the message alone and leaves with `exit_code`."""
 
     exit_code = 1
+    details: Mapping[str, Any] = {}
+    """What `--json` prints beside the message."""
 
 
 class RunError(UserError):

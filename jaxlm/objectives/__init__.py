@@ -2,11 +2,11 @@
 
 from jaxlm.core import Inputs
 from jaxlm.kernels.cross_entropy import token_nll
-from jaxlm.objectives.base import Objective
+from jaxlm.objectives.base import Objective, Share
 from jaxlm.objectives.causal import CausalLM
 from jaxlm.objectives.masked import MaskedLM
 
-__all__ = ["CausalLM", "Inputs", "MaskedLM", "Objective", "token_nll"]
+__all__ = ["CausalLM", "Inputs", "MaskedLM", "Objective", "Share", "token_nll"]
 
 OBJECTIVES = (CausalLM, MaskedLM)
 """Those that the shared laws are tested on."""

@@ -1,13 +1,22 @@
 """What an objective is: how a row is prepared, what it is weighed by, what is summed."""
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from jaxlm.core import Example, Sums, Vocab, Window
 
 Array = Any
+
+
+class Share(NamedTuple):
+    """How often something that `prepare` draws came, of how many draws; `jaxlm selftest` holds it to its probability."""
+
+    name: str
+    probability: float
+    hits: int
+    trials: int
 
 
 class Objective:
@@ -36,6 +45,10 @@ class Objective:
     def prepare(self, windows: tuple[Window, ...], rng: np.random.Generator, vocab: Vocab, seq_len: int) -> Example:
         """One row from its windows; a pure function of its arguments. Must take windows of padding alone."""
         raise NotImplementedError(f"{type(self).__name__} must define prepare()")
+
+    def shares(self, windows: tuple[Window, ...], example: Example, vocab: Vocab) -> Iterable[Share]:
+        """What was drawn for this row, counted; none by default."""
+        return ()
 
     def weights(self, batch: Mapping[str, Array]) -> dict[str, Array]:
         """The denominators, scalars, one a term, from the batch alone: known before any gradient."""

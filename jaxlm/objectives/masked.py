@@ -1,6 +1,6 @@
 """Masked language modelling: sum over masked j of -log P(w_j | context) (BERT, arXiv:1810.04805, section 3.1)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxlm.core import ConfigError, Example, Inputs, Sums, Vocab, Window
 from jaxlm.kernels.cross_entropy import token_nll
-from jaxlm.objectives.base import Array, Objective
+from jaxlm.objectives.base import Array, Objective, Share
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,18 @@ class MaskedLM(Objective):
             "weights": weights_L,
             "masked_index": masked_index_M,
         }
+
+    def shares(self, windows: tuple[Window, ...], example: Example, vocab: Vocab) -> Iterator[Share]:
+        chosen = np.flatnonzero(example["weights"])
+        given, asked = example["tokens"][chosen], example["targets"][chosen]
+        masked = given == vocab.mask
+        ordinary = int((~vocab.special_V).sum())
+        yield Share("of the chosen, [MASK]", self.replace_with_mask, int(masked.sum()), chosen.size)
+        another = self.replace_with_random * (1 - 1 / ordinary)  # a random token may be the same one
+        yield Share("of the chosen, another token", another, int((~masked & (given != asked)).sum()), chosen.size)
+        maskable = np.flatnonzero((example["segments"] > 0) & ~vocab.special_V[example["targets"]])
+        before = chosen < np.median(maskable) if maskable.size % 2 == 0 else chosen[:0] > 0
+        yield Share("of the chosen, in a row's first half", 0.5, int(before.sum()), before.size)
 
     def loss(self, model: Any, params: Any, batch: Mapping[str, Array], rng: Any) -> Sums:
         out = model(params, Inputs.of(batch), rng=rng)

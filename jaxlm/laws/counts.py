@@ -1,0 +1,46 @@
+"""Parameters and FLOPs: what a model says of itself against what is there."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxlm.core import Inputs
+from jaxlm.core.readout import Readout
+from jaxlm.laws.subject import Subject, Verdict
+
+ROWS = 8
+
+
+def parameters(subject: Subject) -> Iterator[Verdict]:
+    """The number told is that of the parameters that are made."""
+    made = sum(leaf.size for leaf in jax.tree.leaves(subject.initial_params))
+    told = subject.model.num_params()
+    yield Verdict("num_params() is what init makes", told == made, f"{told:,} of {made:,}", f"{made:,}")
+
+
+def flops(subject: Subject) -> Iterator[Verdict]:
+    """The FLOPs told of a training step against those that XLA counts, layers unrolled and nothing computed again."""
+    L = subject.seq_len
+    counted = counted_flops(subject)
+    told = subject.model.flops_per_token(L) * ROWS * L
+    law = "flops_per_token() is within 10 % of XLA's count"
+    yield Verdict(law, bool(abs(told / counted - 1) <= 0.1), f"{told:.3e} told, {counted:.3e} counted", "10 %")
+
+
+def counted_flops(subject: Subject) -> float:
+    """XLA's count of the products in a gradient through all heads."""
+    model = replace(subject.model.eval().model, unroll=True, remat="none", kernel="plain")
+    shape = (ROWS, subject.seq_len)
+    ids_BL = np.zeros(shape, np.int32)
+    inputs = Inputs(ids_BL, np.broadcast_to(np.arange(shape[1], dtype=np.int32), shape), ids_BL + 1)
+
+    def total(params: Any) -> Any:
+        heads = model(params, inputs).heads.values()
+        return sum((head.logits() if isinstance(head, Readout) else head).astype("float32").sum() for head in heads)
+
+    analysis = jax.jit(jax.grad(total)).lower(subject.params).compile().cost_analysis()
+    assert analysis is not None, "XLA tells what a program costs"
+    return analysis["flops"]

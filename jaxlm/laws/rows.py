@@ -1,0 +1,127 @@
+"""What an objective's `prepare` must keep to: pure, padding of weight 0, and nothing given that is asked."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from jaxlm.core import Window
+from jaxlm.laws.subject import Subject, Verdict, shortened
+
+FIELDS = {"tokens": np.int32, "positions": np.int32, "segments": np.int32, "targets": np.int32, "weights": np.float32}
+SHORT = 24
+"""Tokens of the rows in which each token is changed in turn."""
+
+
+def fields(subject: Subject) -> Iterator[Verdict]:
+    """Names, shapes and types: rows of a batch can be stacked, those of padding too."""
+    example, padding = subject.example(0, subject.windows[0]), subject.padding()
+    wrong = [
+        f"{name} is {_kind(example.get(name))}, {np.dtype(dtype)}[{subject.seq_len}] is needed"
+        for name, dtype in FIELDS.items()
+        if name not in example or _kind(example[name]) != f"{np.dtype(dtype)}[{subject.seq_len}]"
+    ]
+    wrong += [f"{name} is {_kind(padding.get(name))} in a row of padding" for name in example if _differ(example, padding, name)]
+    yield Verdict("a row has its fields", not wrong, wrong[0] if wrong else f"{len(example)} fields")
+
+
+def purity(subject: Subject) -> Iterator[Verdict]:
+    """The same windows and key give the same row, whatever came before; the store is not written to."""
+    rows = range(min(8, len(subject.windows)))
+    kept = [[_read_only(window) for window in windows] for windows in subject.windows[: len(rows)]]
+    first = {row: subject.example(row, kept[row]) for row in rows}
+    again = {row: subject.example(row, kept[row]) for row in reversed(rows)}
+    broken = sum(any(_unequal(first[row][name], again[row][name]) for name in first[row]) for row in rows)
+    yield Verdict.exact("a row is a pure function of windows and key", broken, f"of {len(rows)} rows differ")
+
+
+def padding(subject: Subject) -> Iterator[Verdict]:
+    """Places of padding, and rows of padding, weigh nothing."""
+    weighed = int(((subject.batch["segments"] == 0) & (subject.batch["weights"] != 0)).sum())
+    yield Verdict.exact("padding weighs nothing", weighed, "places of padding weigh something")
+
+
+def targets(subject: Subject) -> Iterator[Verdict]:
+    """By changing each token of some short rows: where it is asked for, and where it is seen."""
+    visible = asked = crossing = strays = 0
+    causal = subject.model.attention == "causal"
+    length = subject.objective.raw_length(SHORT)
+    for row, windows in enumerate(subject.windows[:16]):
+        if len(windows[0].ids_N) < length:
+            break
+        window = shortened(_cut(windows[0], length), length - row % 4)
+        others = [_cut(other, length) for other in windows[1:]]
+        before = subject.example(row, (window, *others), SHORT)
+        places_before = np.zeros(0, int)
+        for r in np.flatnonzero(window.segments_N > 0).tolist():
+            after = subject.example(row, (_changed(window, r, subject.ordinary), *others), SHORT)
+            weighed = (before["weights"] > 0) & (after["weights"] > 0)
+            asking = np.flatnonzero((before["targets"] != after["targets"]) & weighed)
+            telling = np.flatnonzero(before["tokens"] != after["tokens"])
+            asked += len(asking)
+            visible += sum(bool(len(telling) and (not causal or telling.min() <= i)) for i in asking)
+            crossing += int((before["segments"][asking] != window.segments_N[r]).sum())
+            follows = bool(r > 0 and window.segments_N[r] == window.segments_N[r - 1])
+            strays += int(follows and asking.tolist() != places_before[:1].tolist())
+            places_before = telling
+    if causal:
+        yield Verdict.exact("no target is among the tokens that its place sees", visible, f"of {asked} targets are")
+    else:
+        share = visible / max(asked, 1)
+        law = "most targets are hidden from the model"
+        yield Verdict(law, bool(asked and share < 0.5), f"{share:.0%} of {asked} are seen", "50%")
+    yield Verdict.exact("a target is of its place's document", crossing, f"of {asked} are of another")
+    law = "each token is asked for once, after the one before it"
+    if causal and subject.objective.bits_name == "bits_per_byte":
+        yield Verdict.exact(law, strays, "tokens are not")
+    else:
+        yield Verdict.not_here(law, "the objective reports no bits per byte")
+
+
+def statistics(subject: Subject) -> Iterator[Verdict]:
+    """The objective's own shares, each within its binomial bounds at one in a million."""
+    from scipy.stats import binomtest
+
+    counted: dict[str, tuple[float, int, int]] = {}
+    for row, windows in enumerate(subject.windows):
+        for share in subject.objective.shares(windows, subject.example(row, windows), subject.vocab):
+            _, hits, trials = counted.get(share.name, (0.0, 0, 0))
+            counted[share.name] = share.probability, hits + share.hits, trials + share.trials
+    for name, (probability, hits, trials) in counted.items():
+        chance = binomtest(hits, trials, probability).pvalue if trials else 0.0
+        measured = f"{hits / max(trials, 1):.4f} of {trials:,}, chance {chance:.1e}"
+        yield Verdict(f"{name}: {probability:g}", bool(chance >= 1e-6), measured, "chance 1e-06")
+    if not counted:
+        yield Verdict.not_here("the objective's own shares", "it states none (`shares`)")
+
+
+def _kind(array: np.ndarray | None) -> str:
+    return "missing" if array is None else f"{array.dtype}[{','.join(map(str, array.shape))}]"
+
+
+def _differ(a: dict, b: dict, name: str) -> bool:
+    return _kind(a.get(name)) != _kind(b.get(name))
+
+
+def _unequal(a: np.ndarray, b: np.ndarray) -> bool:
+    return a.shape != b.shape or bool((a != b).any())
+
+
+def _read_only(window: Window) -> Window:
+    arrays = [np.array(array) for array in window[:3]]
+    for array in arrays:
+        array.flags.writeable = False
+    return window._replace(ids_N=arrays[0], segments_N=arrays[1], positions_N=arrays[2])
+
+
+def _cut(window: Window, length: int) -> Window:
+    ids_N, segments_N, positions_N = (array[:length] for array in window[:3])
+    sentences_N = None if window.sentences_N is None else window.sentences_N[:length]
+    others = {name: _cut(other, length) for name, other in window.others.items()}
+    return Window(ids_N, segments_N, positions_N, sentences_N, others)
+
+
+def _changed(window: Window, place: int, ordinary: np.ndarray) -> Window:
+    """The window with another ordinary token at one place."""
+    ids_N = window.ids_N.copy()
+    ids_N[place] = ordinary[(np.searchsorted(ordinary, ids_N[place]) + 1) % len(ordinary)]
+    return window._replace(ids_N=ids_N)

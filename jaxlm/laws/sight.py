@@ -1,0 +1,56 @@
+"""What a place of the model sees of the others: by gradient, which is exactly 0 or not."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxlm.core import Inputs
+from jaxlm.laws.subject import Subject, Verdict
+
+SEGMENTS_L = np.array([1] * 5 + [2] * 4 + [0] * 3, np.int32)
+"""Two documents and padding."""
+POSITIONS_L = np.array([*range(5), *range(4), 0, 0, 0], np.int32)
+
+
+def influence(subject: Subject) -> np.ndarray:
+    """[L, L]: how much the hidden state at a place moves with the input at another."""
+    model, L = subject.model.eval(), len(SEGMENTS_L)
+    ids_L = subject.ordinary[:L]
+    assert len(ids_L) == L, f"the vocabulary has less than {L} ordinary ids"
+    params = subject.params
+    inputs = Inputs(ids_L[None], POSITIONS_L[None], SEGMENTS_L[None], np.zeros(1, np.int32))
+    probe_LD = jax.random.normal(subject.noise, (L, model.embed.embed_dim))
+
+    def scalar(rows_LD: Any, i: Any) -> Any:
+        """Each place has a token of its own, so the gradient of a token's vector is that of its place."""
+        table = params["embed"]["table"].at[ids_L].set(rows_LD)
+        hidden_LD = model({**params, "embed": {**params["embed"], "table": table}}, inputs).hidden_BLD[0]
+        return (hidden_LD.astype(jnp.float32) * probe_LD).sum(-1)[i]
+
+    rows_LD = params["embed"]["table"][ids_L]
+    gradient_LLD = jax.jit(lambda rows: jax.lax.map(lambda i: jax.grad(scalar)(rows, i), jnp.arange(L)))(rows_LD)
+    return np.abs(np.asarray(gradient_LLD)).sum(-1)
+
+
+def sight(subject: Subject) -> Iterator[Verdict]:
+    """Look-ahead, segments, padding; and that both sides are seen where the model says so."""
+    seen_LL = influence(subject) > 0
+    real_L = SEGMENTS_L > 0
+    same_LL = SEGMENTS_L[:, None] == SEGMENTS_L[None, :]
+    after_LL = ~np.tri(len(SEGMENTS_L), dtype=bool) & same_LL & real_L[:, None]
+    ahead = "no place sees one after it"
+    both = "each place sees those after it"
+    if subject.model.attention == "causal":
+        yield Verdict.exact(ahead, int((seen_LL & after_LL).sum()), f"of {after_LL.sum()} pairs")
+        yield Verdict.not_here(both, "the model is causal")
+    else:
+        yield Verdict.not_here(ahead, f"the model is {subject.model.attention}")
+        if subject.model.attention == "bidirectional":
+            yield Verdict.exact(both, int((~seen_LL & after_LL).sum()), f"of {after_LL.sum()} pairs unseen")
+    across_LL = ~same_LL & real_L[:, None] & real_L[None, :]
+    yield Verdict.exact("no place sees another document", int((seen_LL & across_LL).sum()), f"of {across_LL.sum()} pairs")
+    padding_LL = real_L[:, None] & ~real_L[None, :]
+    yield Verdict.exact("no place sees padding", int((seen_LL & padding_LL).sum()), f"of {padding_LL.sum()} pairs")
