@@ -1,11 +1,23 @@
 """Raw sources to clean documents, and the split into training and validation text. No jax."""
 
 from jaxlm.corpus.read import read_documents
+from jaxlm.corpus.sources.hugging_face import HuggingFace
 from jaxlm.corpus.sources.jsonl import JsonLines
 from jaxlm.corpus.sources.python_docs import PythonDocs
 from jaxlm.corpus.sources.python_sources import PythonSources
+from jaxlm.corpus.sources.records import Records
 from jaxlm.corpus.sources.text import TextFiles
 from jaxlm.corpus.split import split_documents
 from jaxlm.corpus.steps.paragraphs import DeduplicateParagraphs
 
-__all__ = ["DeduplicateParagraphs", "JsonLines", "PythonDocs", "PythonSources", "TextFiles", "read_documents", "split_documents"]
+__all__ = [
+    "DeduplicateParagraphs",
+    "HuggingFace",
+    "JsonLines",
+    "PythonDocs",
+    "PythonSources",
+    "Records",
+    "TextFiles",
+    "read_documents",
+    "split_documents",
+]

@@ -4,11 +4,10 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from jaxlm.core import Document, RunError, Source
-from jaxlm.core.errors import nearest
 from jaxlm.corpus.files import BROKEN, FoundFile, files_fingerprint, find_files, open_file, stem, unreadable
+from jaxlm.corpus.records import record_id, text_streams
 
 SUFFIXES = (".jsonl", ".ndjson")
 
@@ -62,16 +61,6 @@ class JsonLines(Source):
             raise RunError(f"{where}: no JSON ({error}). Each line must be one object with the key {self.field!r}.") from error
         if not isinstance(record, dict):
             raise RunError(f"{where}: a JSON {type(record).__name__} where an object with the key {self.field!r} is wanted.")
-        streams = {name: _value(record, name, where, str) for name in self.fields}
-        if not streams:
-            streams = {"text": _value(record, self.field, where, str)}
-        id = f"{file.id}:{number}" if self.id_field is None else str(_value(record, self.id_field, where, str | int))
+        streams = text_streams(record, self.field, self.fields, where)
+        id = f"{file.id}:{number}" if self.id_field is None else record_id(record, self.id_field, where)
         return Document(id, streams, self.name)
-
-
-def _value(record: dict[str, Any], key: str, where: str, kind: Any) -> Any:
-    if key not in record:
-        raise RunError(f"{where}: the field {key!r} is missing.{nearest(key, record)}")
-    if not isinstance(record[key], kind):
-        raise RunError(f"{where}: the field {key!r} holds a {type(record[key]).__name__}, wanted is a string.")
-    return record[key]
