@@ -1,9 +1,10 @@
 """The `data` group: which text, how it is split, packed and read."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
-from jaxlm.core import Source, Step
+from jaxlm.core import ConfigError, Source, Step
 from jaxlm.core.errors import require_at_least
 
 
@@ -35,3 +36,10 @@ class DataConfig:
     def __post_init__(self) -> None:
         require_at_least(1, "data", self, "seq_len")
         require_at_least(0, "data", self, "num_workers")
+        for number, source in enumerate(self.sources if isinstance(self.sources, tuple | list) else ()):
+            if not isinstance(source, Source | str | Path):  # the latter are told apart where types are checked
+                raise ConfigError(
+                    f"data.sources.{number}: {type(source).__name__} was given, a source is allowed. Records or functions in "
+                    "memory cannot be saved with the run and read again when it goes on: write a class that extends "
+                    "jaxlm.corpus.Records."
+                )

@@ -87,9 +87,16 @@ def _type_name(cls: type, key: str, recipe_module: str | None) -> str:
         return f"{RECIPE}:{cls.__qualname__}"
     if "<" not in cls.__qualname__ and (_is_ours(cls.__module__) or _is_installed(cls.__module__)):
         return f"{cls.__module__}:{cls.__qualname__}"
-    file = getattr(sys.modules.get(cls.__module__), "__file__", None) or cls.__module__
+    file = getattr(sys.modules.get(cls.__module__), "__file__", None)
+    if cls.__module__ == "__main__":
+        place = file or "a notebook's cell or a prompt"
+        raise ConfigError(
+            f"{key}: class {cls.__qualname__} is defined in {place} and could not be found again when the run goes on. Write it "
+            "to a file that ends in `def config()`, such as mine.py (in a notebook: %%writefile mine.py); its config is "
+            "jaxlm.recipe('mine.py')."
+        )
     raise ConfigError(
-        f"{key}: class {cls.__qualname__} comes from {file} and could not be found again when the run goes on. "
+        f"{key}: class {cls.__qualname__} comes from {file or cls.__module__} and could not be found again when the run goes on. "
         "Put it at the top level of the recipe's own file, or install its package."
     )
 

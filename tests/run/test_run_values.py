@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from jaxlm.core import ConfigError
+from jaxlm.data.config import DataConfig
 from jaxlm.objectives.base import Objective
 from jaxlm.run.config import RunConfig
 from jaxlm.run.recipe import load_recipe
@@ -211,6 +212,29 @@ def test_a_class_of_another_file_is_refused(recipe, tmp_path):
         f"objective: class Focal comes from {helper} and could not be found again when the run goes on. "
         "Put it at the top level of the recipe's own file, or install its package."
     )
+
+
+def test_a_class_of_a_notebooks_cell_is_refused(recipe, monkeypatch):
+    import __main__
+
+    monkeypatch.delattr(__main__, "__file__", raising=False)
+    config = load_recipe(recipe).config
+    own = dataclass(frozen=True)(type("Mine", (type(config.objective),), {"__module__": "__main__"}))
+    with pytest.raises(ConfigError) as error:
+        to_json(replace(config, objective=own()))
+    assert str(error.value) == (
+        "objective: class Mine is defined in a notebook's cell or a prompt and could not be found again when the run goes on. "
+        "Write it to a file that ends in `def config()`, such as mine.py (in a notebook: %%writefile mine.py); its config is "
+        "jaxlm.recipe('mine.py')."
+    )
+
+
+@pytest.mark.parametrize("source", [iter([{"text": "a"}]), lambda: [{"text": "a"}], [{"text": "a"}], {"text": "a"}])
+def test_records_in_memory_are_no_source(source):
+    with pytest.raises(
+        ConfigError, match=r"^data\.sources\.0: \w+ was given, a source is allowed\. .* extends jaxlm\.corpus\.Records\.$"
+    ):
+        DataConfig(sources=(source,))
 
 
 def test_a_class_found_by_a_changed_path_is_refused_and_an_installed_one_is_not(recipe, tmp_path, monkeypatch):
