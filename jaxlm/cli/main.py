@@ -20,6 +20,7 @@ COMMANDS = {
     "fill-mask": "jaxlm.cli.fill_mask:COMMAND",
     "data build": "jaxlm.cli.data_build:COMMAND",
     "data show": "jaxlm.cli.data_show:COMMAND",
+    "data verify": "jaxlm.cli.data_verify:COMMAND",
     "tokenizer show": "jaxlm.cli.tokenizer_show:COMMAND",
     "config show": "jaxlm.cli.config_show:COMMAND",
 }

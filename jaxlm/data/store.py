@@ -13,7 +13,7 @@ stands at both ends. `store_writer.write_store` makes a store.
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from hashlib import sha256
@@ -98,6 +98,19 @@ class Part:
     def document_digest(self, k: int) -> str:
         """Hex BLAKE2b-128 of the k-th document's text."""
         return self._digests[16 * k : 16 * k + 16].tobytes().hex()
+
+    def counts(self) -> Iterator[tuple[str, int, int]]:
+        """(what, how many of it the files hold, how many the header says) for the streams and for each table."""
+        for stream in self.streams:
+            offsets_N, tokens = self.offsets(stream), self.stream_tokens[stream]
+            yield f"documents of {stream!r}", len(offsets_N) - 1, self.num_documents
+            yield f"tokens of {stream!r} by its offsets", int(offsets_N[-1] - offsets_N[0]), tokens
+            yield f"tokens of {stream!r}", sum(map(len, self._shards[stream])), tokens
+        yield "lengths of documents", len(self._bytes), self.num_documents
+        yield "bytes of text", int(self._bytes.sum()), self.num_bytes
+        yield "digests", len(self._digests), 16 * self.num_documents
+        yield "names", len(self._name_offsets) - 1, self.num_documents
+        yield "bytes of names", len(self._names), int(self._name_offsets[-1])
 
     @cached_property
     def _shards(self) -> dict[str, list[np.ndarray]]:
@@ -200,15 +213,6 @@ def open_store(path: Path, *, verify: bool = False) -> Store:
     return Store(path, header["tokenizer"], header["digest"], tuple(parts))
 
 
-def verify_store(path: Path) -> None:
-    """Reads every block of every file.
-
-    Raises:
-      RunError: a file is not what was written; the message names the file and the block.
-    """
-    open_store(path, verify=True)
-
-
 def store_address(fingerprints: Sequence[str], tokenizer_digest: str, settings: Mapping[str, Any]) -> str:
     """Where the store of this text lies: a hex digest of the sources' fingerprints, the tokenizer, all settings that
     decide documents and split (JSON values), the store's format and the program's version."""
@@ -251,8 +255,16 @@ def _read_header(path: Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(f"token store: {file} cannot be read ({error}); delete the folder {path} and run again") from error
     if written != FORMAT:
-        raise RunError(f"token store {path} has format {written}; this version reads {FORMAT}; delete the folder and run again")
-    if tokens_digest(header) != header["digest"]:
+        newer = isinstance(written, int) and written > FORMAT
+        raise RunError(
+            f"token store {path} has format {written}; this version reads {FORMAT}; "
+            f"{'upgrade jaxlm, or ' if newer else ''}delete the folder and run again"
+        )
+    try:
+        whole = tokens_digest(header) == header["digest"]
+    except (KeyError, TypeError, AttributeError):
+        whole = False
+    if not whole:
         raise RunError(f"token store: {file} is not what was written; delete the folder {path} and run again")
     return header
 

@@ -19,7 +19,7 @@ from jaxlm.run.folder import Decision, RunFolder, decide_folder, lock_folder
 from jaxlm.run.loaded import Loaded, load_run, model_and_tokenizer, restored_params, run_folder
 from jaxlm.run.overview import overview
 from jaxlm.run.recipe import Recipe, recipe_of
-from jaxlm.run.saved import needs_trust, read_json
+from jaxlm.run.saved import data_file, needs_trust, read_json
 from jaxlm.run.text import Text, store_for, text_of, tokenizer_for
 from jaxlm.run.values import to_json
 from jaxlm.tokenizer import load_tokenizer
@@ -179,7 +179,7 @@ def _summary_step(folder: RunFolder) -> int | None:
 
 
 def _data_file(folder: RunFolder) -> Path:
-    return folder.path / "data.json"
+    return data_file(folder.path)
 
 
 def _absolute(start_from: str | None) -> str | None:

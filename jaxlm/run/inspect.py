@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from jaxlm.core import ConfigError
+from jaxlm.data.store import HEADER
 from jaxlm.parallel.config import MeshConfig
 from jaxlm.run.assemble import Materials, assemble, examples
 from jaxlm.run.config import RunConfig
 from jaxlm.run.folder import RunFolder
 from jaxlm.run.loaded import restored_params, run_folder
-from jaxlm.run.saved import read_config
+from jaxlm.run.saved import data_file, read_config, read_json
 from jaxlm.run.source import source_of
 from jaxlm.run.text import store_for, text_of
 from jaxlm.tokenizer import load_tokenizer
@@ -67,6 +68,24 @@ def evaluated(where: str | Path, *, trust: bool = False) -> Mapping[str, Any]:
     run = assemble(config, _materials(config, folder), folder.path)
     params = restored_params(folder, run.model, run.layout.abstract.params)
     return {"step": folder.last_step(), **run.evaluate(params)}
+
+
+def store_path(where: str | Path) -> Path:
+    """The token store that STORE means: its own folder, or that of a run which reads it.
+
+    Raises:
+      ConfigError: it is neither.
+    """
+    path = Path(where).expanduser().absolute()
+    if (path / HEADER).is_file():
+        return path
+    if data_file(path).is_file() and isinstance(named := read_json(data_file(path)).get("store"), str):
+        return Path(named)
+    what = f"is no token store (it has no {HEADER}) and no run that reads one (it has no data.json)"
+    raise ConfigError(
+        f"STORE: {where} {what if path.exists() else 'does not exist'}. Give the folder that `jaxlm data build` names, or a "
+        "run folder, such as runs/quickstart"
+    )
 
 
 def _materials(config: RunConfig, folder: RunFolder) -> Materials:

@@ -68,6 +68,11 @@ def needs_trust(node: Any) -> bool:
     return isinstance(node, list) and any(map(needs_trust, node))
 
 
+def data_file(folder: Path) -> Path:
+    """Where a run keeps which token store it reads, and the digest of its tokens."""
+    return folder / "data.json"
+
+
 def _own_names(path: Path, node: Any, trust: bool) -> Mapping[str, Any] | None:
     beside = recipe_beside(path)
     return vars(load_source(beside).module) if trust and holds_own(node) and beside.is_file() else None

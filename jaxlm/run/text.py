@@ -84,10 +84,18 @@ def store_for(text: Text, tokenizer: Tokenizer, say: Say = print) -> Store:
     store = write_store(path, text.documents(), tokenizer, progress=progress)
     if progress.shown:
         say(f"token store: {path}")
-    for row in store.describe():
-        counts = f"{row['documents']:>9,} documents {row['tokens']:>13,} tokens {row['bytes']:>13,} bytes"
-        say(f"  {row['split']:<10} {row['source']:<16} {counts}")
+    for line in part_lines(store):
+        say(line)
     return store
+
+
+def part_lines(store: Store) -> list[str]:
+    """A line for each part: its split, source and counts."""
+    return [
+        f"  {row['split']:<10} {row['source']:<16} "
+        f"{row['documents']:>9,} documents {row['tokens']:>13,} tokens {row['bytes']:>13,} bytes"
+        for row in store.describe()
+    ]
 
 
 class _Progress:
