@@ -44,6 +44,18 @@ def test_bad_line_is_named(tmp_path, line, message):
         list(JsonLines(path).documents())
 
 
+@pytest.mark.parametrize("line", [b"{broken", b'{"text": "caf\xe9"}', b"[]", b'{"txt": "x"}'])
+def test_bad_lines_may_be_left_out_and_are_counted(tmp_path, caplog, line):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'{"text": "one"}\n\n' + line + b'\n{"text": "two"}\n' + line)
+    source = JsonLines(path, invalid="skip")
+    for _ in range(2):
+        assert [(d.id, d.text) for d in source.documents()] == [("a.jsonl:1", "one"), ("a.jsonl:4", "two")]
+    (record,) = caplog.records
+    assert record.getMessage().startswith(f"source 'a': 2 of 4 lines are left out; the first: {path}, line 3: ")
+    assert source.fingerprint() != JsonLines(path).fingerprint()
+
+
 def test_damaged_gz_is_named(tmp_path):
     path = tmp_path / "a.jsonl.gz"
     path.write_bytes(gzip.compress(b'{"text": "x"}\n' * 99)[:-12])

@@ -62,8 +62,19 @@ def test_name_is_the_path_s_own_unless_given(path, name):
 
 def test_bad_utf8_names_file_and_byte(books):
     (books / "b.txt").write_bytes(b"caf\xc3\xa9 \xff\n")
-    with pytest.raises(RunError, match=r"b\.txt is not utf-8: invalid start byte at byte 6\. Convert the file"):
+    with pytest.raises(RunError, match=r"b\.txt is not utf-8: invalid start byte at byte 6\. Convert the file, .*invalid='skip'"):
         list(TextFiles(books).documents())
+
+
+def test_files_of_another_encoding_may_be_left_out_and_are_counted(books, caplog):
+    (books / "b.txt").write_bytes(b"caf\xc3\xa9 \xff\n")
+    source = TextFiles(books, invalid="skip")
+    for _ in range(2):
+        assert [d.id for d in source.documents()] == ["a.md.gz", "old/c.rst.bz2"]
+    (record,) = caplog.records
+    words = f"source 'books': 1 of 3 files are left out; the first: {books}/b.txt is not utf-8: invalid start byte at byte 6. "
+    assert record.getMessage().startswith(words)
+    assert source.fingerprint() != TextFiles(books).fingerprint()
 
 
 def test_damaged_gz_is_named(books):

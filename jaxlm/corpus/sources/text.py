@@ -7,6 +7,7 @@ from pathlib import Path
 
 from jaxlm.core import ConfigError, Document, RunError, Source
 from jaxlm.corpus.files import FoundFile, files_fingerprint, find_files, read_file, stem
+from jaxlm.corpus.left_out import Invalid, read_each
 
 SUFFIXES = (".txt", ".md", ".text", ".rst")
 
@@ -21,6 +22,8 @@ class TextFiles(Source):
     """How the files' bytes are to be read."""
     label: str = ""
     """Name of the source; empty: the path's own name."""
+    invalid: Invalid = "error"
+    """What becomes of a file that is damaged or not in this encoding: the run ends, or it is left out and counted."""
 
     @property
     def name(self) -> str:
@@ -31,14 +34,17 @@ class TextFiles(Source):
 
         Raises:
           ConfigError: the path is missing or matches nothing, or the encoding is unknown.
-          RunError: while iterating, a file is damaged or not in this encoding.
+          RunError: while iterating, a file is damaged or not in this encoding, with `invalid` "error".
         """
         _check_encoding(self.encoding)
-        files = find_files(self.path, SUFFIXES)
-        return (Document.of(file.id, text, self.name) for file in files if (text := _read_text(file, self.encoding)))
+        documents = read_each(find_files(self.path, SUFFIXES), self._document, self.invalid, self.name, "files")
+        return (document for document in documents if document.text)
 
     def fingerprint(self) -> str:
-        return files_fingerprint(find_files(self.path, SUFFIXES), "text", self.encoding)
+        return files_fingerprint(find_files(self.path, SUFFIXES), "text", self.encoding, self.invalid)
+
+    def _document(self, file: FoundFile) -> Document:
+        return Document.of(file.id, _read_text(file, self.encoding), self.name)
 
 
 def _read_text(file: FoundFile, encoding: str) -> str:
@@ -48,7 +54,7 @@ def _read_text(file: FoundFile, encoding: str) -> str:
     except UnicodeDecodeError as error:
         raise RunError(
             f"{file.path} is not {encoding}: {error.reason} at byte {error.start}. "
-            "Convert the file, or set the source's encoding (latin-1 reads any bytes)."
+            "Convert the file, set the source's encoding (latin-1 reads any bytes), or leave such files out with invalid='skip'."
         ) from error
 
 
