@@ -1,6 +1,8 @@
 """Orbax checkpoints of a state: asynchronous, atomic, restored onto any mesh."""
 
 import logging
+import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ class CheckpointStore:
         from orbax.checkpoint import v1 as ocp
 
         logging.getLogger("absl").setLevel(logging.CRITICAL)  # else some 60 lines a save, and 1,000 where it fails: `wait` raises
+        _silence_late_callbacks()
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self._ocp = ocp
@@ -48,7 +51,10 @@ class CheckpointStore:
         """
         self.wait()
         items = {**_items(state), META: meta}
-        self._saving = self._checkpointer.save_checkpointables_async(step, items, metrics=metrics, force=True)
+        try:
+            self._saving = self._checkpointer.save_checkpointables_async(step, items, metrics=metrics, force=True)
+        except OSError as error:  # it makes its folders at once
+            raise self._unsaved(error) from error
 
     def wait(self) -> None:
         """Until the last save is complete.
@@ -62,11 +68,14 @@ class CheckpointStore:
         try:
             saving.result()
         except Exception as error:
-            self._failed = True
-            raise RunError(
-                f"checkpoint in {self.folder} could not be saved: {_reason(error)}. The checkpoints before it stand; free some "
-                "room or mend the folder, and run the same command again"
-            ) from error
+            raise self._unsaved(error) from error
+
+    def _unsaved(self, error: Exception) -> RunError:
+        self._failed = True
+        return RunError(
+            f"checkpoint in {self.folder} could not be saved: {_reason(error)}. The checkpoints before it stand; free some "
+            "room or mend the folder, and run the same command again"
+        )
 
     def restore(self, abstract: Any, step: int | None = None) -> tuple[Any, dict[str, Any]]:
         """(state, meta) of a step (None: the newest), laid out as the abstract leaves say.
@@ -107,6 +116,18 @@ class CheckpointStore:
             except Exception:
                 if not self._failed:  # Orbax raises the error of a failed save once more, and `wait` has said it
                     raise
+
+
+@cache
+def _silence_late_callbacks() -> None:
+    """Where a save fails, TensorStore's threads call back into an event loop that is closed, and print a traceback each."""
+    show = sys.unraisablehook
+
+    def show_others(unraisable: Any) -> None:
+        if not (unraisable.exc_type is RuntimeError and str(unraisable.exc_value) == "Event loop is closed"):
+            show(unraisable)
+
+    sys.unraisablehook = show_others
 
 
 def _items(state: Any) -> dict[str, Any]:

@@ -4,8 +4,10 @@ Every message says which key or file, the value given, what is allowed and what 
 asserts with a sentence, never these classes.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 
@@ -25,6 +27,15 @@ class ConfigError(UserError):
     """Wrong usage or configuration, found before a device is touched."""
 
     exit_code = 2
+
+
+@contextmanager
+def writing(where: Path, advice: str) -> Iterator[None]:
+    """What the disk refuses within becomes a RunError: where, why (it is full, or may not be written to), and the advice."""
+    try:
+        yield
+    except OSError as error:
+        raise RunError(f"{where} cannot be written: {error.strerror or error}. {advice}") from error
 
 
 def require_at_least(minimum: float, group: str, settings: Any, *names: str) -> None:

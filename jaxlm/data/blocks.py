@@ -1,16 +1,19 @@
 """Files with a checksum a block: what a token store is made of."""
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 from jaxlm.core import RunError
+from jaxlm.core.errors import writing
 
 BLOCK_BYTES = 2**24
+ROOM = "Free some space, or set JAXLM_CACHE to a folder on another disk, and run the same command again; what was there stands"
+"""What to do where a store cannot be written."""
 
 
 @dataclass
@@ -27,7 +30,8 @@ class BlockWriter:
 
     def __post_init__(self) -> None:
         self._hash = _new_hash()
-        self._file = open(self.path, "r+b" if self.resume else "wb")  # noqa: SIM115  (closed by close)
+        with writing(self.path, ROOM):
+            self._file = open(self.path, "r+b" if self.resume else "wb")  # noqa: SIM115  (closed by close)
         if self.resume:
             full = self.resume["bytes"] // BLOCK_BYTES
             self._blocks = list(self.resume["blocks"][:full])
@@ -42,7 +46,7 @@ class BlockWriter:
         Raises:
           RunError: the file cannot be written (a full disk).
         """
-        with self._disk():
+        with writing(self.path, ROOM):
             self._file.write(data)
         view = memoryview(data)
         while view:
@@ -65,7 +69,7 @@ class BlockWriter:
         Raises:
           RunError: the file cannot be written (a full disk).
         """
-        with self._disk():
+        with writing(self.path, ROOM):
             self._file.flush()
             os.fsync(self._file.fileno())
 
@@ -73,16 +77,6 @@ class BlockWriter:
         """Lets go of the file; what was not synced may be lost."""
         with suppress(OSError):
             self._file.close()
-
-    @contextmanager
-    def _disk(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise RunError(
-                f"{self.path}: {error.strerror} after {self.size} bytes; "
-                "free some space, or set JAXLM_CACHE to a folder on another disk"
-            ) from error
 
 
 def check_size(path: Path, record: Mapping[str, Any]) -> None:

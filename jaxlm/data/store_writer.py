@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,8 @@ from typing import Any
 import numpy as np
 
 from jaxlm.core import Document, RunError
-from jaxlm.data.blocks import sync_folder
+from jaxlm.core.errors import writing
+from jaxlm.data.blocks import ROOM, sync_folder
 from jaxlm.data.part_writer import PartWriter, text_digest
 from jaxlm.data.store import FORMAT, HEADER, Store, open_store, safe, tokens_digest
 from jaxlm.tokenizer.base import Tokenizer
@@ -59,28 +61,35 @@ def write_store(
       RunError: there is no document; documents of one source differ in their streams; the text changed since a build
         that was cut off; the disk is full; `path` is something else.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with writing(path.parent, ROOM):
+        path.parent.mkdir(parents=True, exist_ok=True)
     with _locked(path):
         if (path / HEADER).exists():
             return _same_tokenizer(open_store(path), tokenizer)
         if path.is_dir() and any(path.iterdir()):
             raise RunError(f"{path} holds files that are no token store; move them away or choose another folder")
         building = path.with_name(f".{path.name}.building")
-        writer = _StoreWriter(building, tokenizer, shard_tokens)
+        disk = partial(writing, building, ROOM)  # around each of our own writes: what sources raise is not ours to name
+        with disk():
+            writer = _StoreWriter(building, tokenizer, shard_tokens)
         try:
             committed = time.monotonic()
             for items, encoded in _encoded(_batches(_new(documents, writer)), tokenizer):
-                writer.add(items, encoded)
+                with disk():
+                    writer.add(items, encoded)
                 if progress:
                     progress(writer.num_documents)
                 if time.monotonic() - committed >= commit_seconds:
-                    writer.commit()
+                    with disk():
+                        writer.commit()
                     committed = time.monotonic()
-            writer.finish()
+            with disk():
+                writer.finish()
         finally:
             writer.close()
-        os.replace(building, path)
-        sync_folder(path.parent)
+        with disk():
+            os.replace(building, path)
+            sync_folder(path.parent)
     return open_store(path)
 
 
@@ -223,7 +232,9 @@ def _encoded(batches: Iterable[list[Item]], tokenizer: Tokenizer) -> Iterator[tu
 def _locked(path: Path) -> Iterator[None]:
     """One writer of a store at a time; the lock dies with its process."""
     file = path.with_name(f".{path.name}.lock")
-    with open(file, "w") as lock:
+    with writing(file, ROOM):
+        lock = open(file, "w")  # noqa: SIM115  (closed right below)
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxlm.core import ConfigError
+from jaxlm.core.errors import writing
 from jaxlm.core.trees import leaf_names
 from jaxlm.data import default_root
 from jaxlm.parallel.mesh import make_mesh
@@ -23,6 +24,7 @@ from jaxlm.run.saved import data_file, needs_trust, read_json
 from jaxlm.run.text import Text, store_for, text_of, tokenizer_for
 from jaxlm.run.values import to_json
 from jaxlm.tokenizer import load_tokenizer
+from jaxlm.train.log import ROOM
 from jaxlm.train.loop import train
 from jaxlm.train.pace import steps_within
 from jaxlm.train.run import Hook
@@ -85,7 +87,8 @@ def train_recipe(
     make_mesh(config.mesh)  # refused before any text is read
     with lock_folder(folder):
         if decision.state == "free":  # now, for others that ask meanwhile whose folder this is
-            folder.write_config(to_json(config, recipe.module), recipe.source)
+            with writing(folder.path, ROOM):
+                folder.write_config(to_json(config, recipe.module), recipe.source)
         say(f"compiled programs are kept in {keep_compiled(default_root().parent / 'compiled')}")
         materials = _materials(config, text, decision, start_from, trust, say)
         if decision.state == "free" and config.train.minutes is not None:
@@ -95,9 +98,11 @@ def train_recipe(
         run = assemble(config, materials, folder.path, meta={"config": node, **digests})  # checks that all fits; writes nothing
         if decision.state != "free":
             say(f"{folder.path}: going on after step {decision.step}")
-        folder.write_config(node, recipe.source)
-        materials.tokenizer.save(folder.tokenizer)
-        _write_data(folder, materials, start_from)
+        with writing(folder.path, ROOM):
+            folder.write_config(node, recipe.source)
+            if decision.state == "free":  # else it came from there, and a full disk would take it away
+                materials.tokenizer.save(folder.tokenizer)
+            _write_data(folder, materials, start_from)
         say(overview(run, materials.store, examples(config, materials, "train")))
         state = train(run, hooks=hooks)
         summary, params = read_json(folder.summary), merge(state.params, state.frozen)
@@ -170,7 +175,9 @@ def _data_differences(folder: RunFolder, text: Text, start_from: str | None) -> 
 
 def _write_data(folder: RunFolder, materials: Materials, start_from: str | None) -> None:
     node = {"store": str(materials.store.path), "digest": materials.store.digest, "from": _absolute(start_from)}
-    _data_file(folder).write_text(json.dumps(node, indent=1) + "\n")
+    whole = _data_file(folder).with_suffix(".new")
+    whole.write_text(json.dumps(node, indent=1) + "\n")
+    whole.replace(_data_file(folder))
 
 
 def _summary_step(folder: RunFolder) -> int | None:

@@ -12,8 +12,10 @@ from hashlib import sha256
 from pathlib import Path
 
 from jaxlm.core import Document
+from jaxlm.core.errors import writing
 from jaxlm.corpus import read_documents, split_documents
 from jaxlm.data import DataConfig, Store, default_root, store_address, write_store
+from jaxlm.data.blocks import ROOM
 from jaxlm.run.config import RunConfig
 from jaxlm.run.values import to_json
 from jaxlm.tokenizer import load_tokenizer
@@ -64,17 +66,27 @@ def tokenizer_for(config: TokenizerConfig, text: Text, say: Say = print) -> Toke
         begun = time.monotonic()
         say(f"tokenizer: training {type(config).__name__} ...")
         tokenizer = config.train(text.train_texts)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=folder.parent))
-        tokenizer.save(temporary)
-        try:
-            os.rename(temporary, folder)
-        except OSError:  # another process was first, with the same
-            shutil.rmtree(temporary)
+        with writing(folder.parent, ROOM):
+            _save(tokenizer, folder)
         asked, size = getattr(config, "vocab_size", None), tokenizer.vocab.size
         fewer = f" (tokenizer.vocab_size={asked:,} asks for more than the text supports)" if asked and asked > size else ""
         say(f"tokenizer: {size:,} ids{fewer}, {time.monotonic() - begun:.1f} s")
     return load_tokenizer(folder)
+
+
+def _save(tokenizer: Tokenizer, folder: Path) -> None:
+    """Whole or not at all."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent))
+    try:
+        tokenizer.save(temporary)
+        try:
+            os.rename(temporary, folder)
+        except OSError:
+            if not folder.is_dir():  # else another process was first, with the same
+                raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def store_for(text: Text, tokenizer: Tokenizer, say: Say = print) -> Store:

@@ -5,10 +5,16 @@ import os
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
+from jaxlm.core.errors import writing
+
 Metrics = Mapping[str, float]
+ROOM = "Free some space and run the same command again; the checkpoints stand"
+FLUSH_SECONDS = 30
+"""Between the times at which TensorBoard's events are on the disk."""
 
 
 class Log(Protocol):
@@ -23,15 +29,20 @@ class MetricsFile:
     """`metrics.jsonl`: one JSON object a line, flushed; no step twice, also after a resume."""
 
     def __init__(self, path: Path, resumed_step: int):
-        self._keep_until(path, resumed_step)
-        self._file = path.open("a")
+        self._path = path
+        with writing(path, ROOM):
+            self._keep_until(path, resumed_step)
+            self._file = path.open("a")
 
     def write(self, step: int, metrics: Metrics) -> None:
-        self._file.write(json.dumps({"step": step, **metrics}) + "\n")
-        self._file.flush()
+        """Raises RunError where the disk is full."""
+        with writing(self._path, ROOM):
+            self._file.write(json.dumps({"step": step, **metrics}) + "\n")
+            self._file.flush()
 
     def close(self) -> None:
-        self._file.close()
+        with suppress(OSError):  # what could not be written has been said
+            self._file.close()
 
     @staticmethod
     def _keep_until(path: Path, step: int) -> None:
@@ -51,19 +62,40 @@ class MetricsFile:
 
 
 class TensorBoard:
-    """Event files that TensorBoard reads."""
+    """Event files that TensorBoard reads, written here and now: the library's own thread dies on a full disk, and whoever
+    waits for it waits for ever."""
 
     def __init__(self, folder: Path, resumed_step: int):
-        from tensorboardX import SummaryWriter
+        from tensorboardX.event_file_writer import EventsWriter
+        from tensorboardX.proto.event_pb2 import SessionLog
 
-        self._writer = SummaryWriter(str(folder), purge_step=resumed_step + 1)
+        self._folder = folder
+        self._flushed = time.monotonic()
+        with writing(folder, ROOM):
+            folder.mkdir(parents=True, exist_ok=True)
+            self._writer = EventsWriter(str(folder / "events"))
+        # what an earlier start wrote of these steps is hidden
+        self._add(step=resumed_step + 1, session_log=SessionLog(status=SessionLog.START))
 
     def write(self, step: int, metrics: Metrics) -> None:
-        for name, value in metrics.items():
-            self._writer.add_scalar(name, value, step)
+        """Raises RunError where the disk is full."""
+        from tensorboardX.proto.summary_pb2 import Summary
+
+        values = [Summary.Value(tag=name, simple_value=value) for name, value in metrics.items()]
+        self._add(step=step, summary=Summary(value=values))
+
+    def _add(self, **event: Any) -> None:
+        from tensorboardX.proto.event_pb2 import Event
+
+        with writing(self._folder, ROOM):
+            self._writer.write_event(Event(wall_time=time.time(), **event))
+            if time.monotonic() - self._flushed >= FLUSH_SECONDS:
+                self._writer.flush()
+                self._flushed = time.monotonic()
 
     def close(self) -> None:
-        self._writer.close()
+        with suppress(OSError):  # events that could not be written are in metrics.jsonl too, or it has said so
+            self._writer.close()
 
 
 SHOWN = {

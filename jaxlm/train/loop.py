@@ -12,11 +12,12 @@ from jax.sharding import NamedSharding
 
 from jaxlm.checkpoint.store import CheckpointStore
 from jaxlm.core import Sums
+from jaxlm.core.errors import writing
 from jaxlm.core.sharding import constraints
 from jaxlm.parallel.placement import Ahead, place, row_sharding
 from jaxlm.parallel.rules import resolver
 from jaxlm.train.ledger import Ledger
-from jaxlm.train.log import Log
+from jaxlm.train.log import ROOM, Log
 from jaxlm.train.run import Hook, Run
 from jaxlm.train.state import TrainState, merge
 from jaxlm.train.step import train_step
@@ -139,5 +140,6 @@ def _write_summary(run: Run, values: dict[str, Any], finished: bool) -> None:
     """`summary.json`: the last values, and how the run ended."""
     path = run.folder / "summary.json"
     temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps({"state": "finished" if finished else "stopped", **values}, indent=2) + "\n")
-    temporary.replace(path)
+    with writing(path, ROOM):
+        temporary.write_text(json.dumps({"state": "finished" if finished else "stopped", **values}, indent=2) + "\n")
+        temporary.replace(path)

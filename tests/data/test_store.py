@@ -203,7 +203,9 @@ def test_a_full_disk_is_said(num_bytes):
         file.write(b"x" * num_bytes)
         file.sync()
 
-    with pytest.raises(RunError, match=r"/dev/full: No space left on device after \d+ bytes; free some space, or set JAXLM_CACHE"):
+    with pytest.raises(
+        RunError, match=r"^/dev/full cannot be written: No space left on device\. Free some space, or set JAXLM_CACHE"
+    ):
         write()
     file.close()
 
