@@ -32,6 +32,9 @@ SHARD_TOKENS = 2**28
 BATCH_CHARACTERS = 2**22
 BATCH_DOCUMENTS = 2**13
 PROGRESS = "progress.json"
+READ_AGAIN_BYTES = 2**27
+"""A store of at most so many bytes (half a second) that was made before is read whole, so that one that was altered since is
+not trained on; of larger ones the lengths are compared, and `jaxlm data verify` reads them."""
 
 log = logging.getLogger(__name__)
 Item = tuple[Document, bool]
@@ -48,7 +51,7 @@ def write_store(
 ) -> Store:
     """Encodes all documents and writes them to the folder `path`, whole or not at all.
 
-    Where `path` is a finished store, or another process is making it, that store is the result. `encode_batch` runs
+    Where `path` is a finished store, or another process is making it, that store is the result, checked. `encode_batch` runs
     on a thread of its own (and its own threads), while documents are read and files written here.
 
     Args:
@@ -59,13 +62,13 @@ def write_store(
 
     Raises:
       RunError: there is no document; documents of one source differ in their streams; the text changed since a build
-        that was cut off; the disk is full; `path` is something else.
+        that was cut off; the disk is full; `path` is something else, or a store that was altered.
     """
     with writing(path.parent, ROOM):
         path.parent.mkdir(parents=True, exist_ok=True)
     with _locked(path):
         if (path / HEADER).exists():
-            return _same_tokenizer(open_store(path), tokenizer)
+            return _same_tokenizer(open_store(path, verify_up_to=READ_AGAIN_BYTES), tokenizer)
         if path.is_dir() and any(path.iterdir()):
             raise RunError(f"{path} holds files that are no token store; move them away or choose another folder")
         building = path.with_name(f".{path.name}.building")

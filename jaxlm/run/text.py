@@ -16,6 +16,7 @@ from jaxlm.core.errors import writing
 from jaxlm.corpus import read_documents, split_documents
 from jaxlm.data import DataConfig, Store, default_root, store_address, write_store
 from jaxlm.data.blocks import ROOM
+from jaxlm.data.store import HEADER
 from jaxlm.run.config import RunConfig
 from jaxlm.run.values import to_json
 from jaxlm.tokenizer import load_tokenizer
@@ -93,7 +94,8 @@ def store_for(text: Text, tokenizer: Tokenizer, say: Say = print) -> Store:
     """Builds the token store, or opens the one that the same text and tokenizer gave before."""
     path = default_root() / store_address(text.fingerprints, tokenizer.vocab.digest, text.settings)
     progress = _Progress()
-    store = write_store(path, text.documents(), tokenizer, progress=progress)
+    documents = () if (path / HEADER).is_file() else text.documents()  # which reads all of it once, to split it
+    store = write_store(path, documents, tokenizer, progress=progress)
     if progress.shown:
         say(f"token store: {path}")
     for line in part_lines(store):

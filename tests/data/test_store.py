@@ -124,6 +124,19 @@ def test_damage_is_found_and_named(tmp_path, monkeypatch):
         open_store(store.path)
 
 
+@pytest.mark.parametrize("change", ["altered", "truncated"])
+def test_a_store_that_was_altered_is_not_trained_on(tmp_path, monkeypatch, change):
+    file = write_store(tmp_path / "store", items(10), ByteTokenizer()).path / "0.train.books" / "0.text.tokens.00000"
+    data = file.read_bytes()
+    file.write_bytes(data[:-1] + bytes([data[-1] ^ 1]) if change == "altered" else data[:-1])
+    words = {"altered": "block 0 .* is not what was written", "truncated": "bytes where .* were written"}
+    with pytest.raises(RunError, match=rf"^token store: {file}.* {words[change]}.*; delete the folder .* and run again"):
+        write_store(tmp_path / "store", items(10), ByteTokenizer())
+    if change == "altered":
+        monkeypatch.setattr(store_writer, "READ_AGAIN_BYTES", 10)
+        assert write_store(tmp_path / "store", items(10), ByteTokenizer()).parts  # too large to be read at each start
+
+
 def test_a_damaged_header_is_found(tmp_path):
     store = write_store(tmp_path / "store", items(10), ByteTokenizer())
     file = store.path / "header.json"

@@ -1,7 +1,9 @@
 """What a start from a run's own folder takes over, what is refused before anything exists, and what a run says of itself."""
 
 import json
+import shutil
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 
 import jaxlm
 from jaxlm.checkpoint.config import CheckpointConfig
-from jaxlm.core import ConfigError, Source
+from jaxlm.core import ConfigError, RunError, Source
 from jaxlm.corpus import TextFiles
 from jaxlm.data.config import DataConfig
 from jaxlm.generate import Continuation
@@ -22,6 +24,7 @@ from jaxlm.run.config import RunConfig
 from jaxlm.run.folder import decide_folder
 from jaxlm.run.inspect import trained_row
 from jaxlm.run.recipe import load_recipe, recipe_of
+from jaxlm.run.text import store_for, text_of
 from jaxlm.tokenizer import Bytes, SentencePiece
 from jaxlm.train.config import LogConfig, TrainConfig
 
@@ -49,6 +52,10 @@ def config(place):
 @pytest.fixture(scope="module")
 def first(config, place):
     return jaxlm.fit(config, place / "first")
+
+
+def saved_data(folder):
+    return json.loads((folder / "data.json").read_text())
 
 
 def saved(folder):
@@ -138,6 +145,47 @@ def test_a_warm_up_that_is_never_over_is_said(config, tmp_path):
     train_recipe(recipe_of(replace(config, optimizer=AdamW(warmup_steps=2))), run_dir=tmp_path / "cold", say=said.append)
     words = "the rate never reaches its peak: optimizer.warmup_steps=2 are not over within 2 steps"
     assert any(words in line for line in said)
+
+
+@pytest.mark.parametrize(("repeats", "rows"), [(1, "1 row"), (6, "5 rows")])
+def test_text_shorter_than_a_row_or_a_batch_is_trained_on_and_said(config, tmp_path, repeats, rows):
+    (tmp_path / "short.txt").write_text("to be or not\n" * repeats)
+    short = replace(config, data=replace(config.data, sources=(TextFiles(tmp_path / "short.txt"),)))
+    said = []
+    train_recipe(recipe_of(short), run_dir=tmp_path / "short", say=said.append)
+    words = (
+        f"the training text makes {rows}, fewer than train.batch_size=8: each step sees some more than once. Give more text, or "
+        "lower train.batch_size or data.seq_len=16"
+    )
+    assert words in "\n".join(said)
+    assert jaxlm.load(tmp_path / "short").step == 2
+
+
+def test_too_little_text_to_hold_any_out_ends_before_the_run(config, tmp_path):
+    (tmp_path / "short.txt").write_text("a")
+    short = replace(config, data=replace(config.data, sources=(TextFiles(tmp_path / "short.txt"),)))
+    with pytest.raises(RunError, match=r"^Source 'short' has 1 characters, too few to hold out 10% of them\. Give more text"):
+        train_recipe(recipe_of(short), run_dir=tmp_path / "short", say=lambda line: None)
+    assert not (tmp_path / "short" / "checkpoints").exists()
+
+
+def test_text_whose_store_stands_is_not_read_again(config, place, monkeypatch):
+    store = store_for(text_of(config), Bytes().train(list), say=lambda line: None)
+    monkeypatch.setattr(TextFiles, "documents", lambda self: pytest.fail("it was read"))
+    assert store_for(text_of(config), Bytes().train(list), say=lambda line: None) == store
+
+
+def test_a_shard_that_was_altered_ends_the_start_and_leaves_the_run(config, place, tmp_path, monkeypatch):
+    monkeypatch.setenv("JAXLM_CACHE", str(tmp_path / "cache"))
+    run = jaxlm.fit(config, tmp_path / "run")
+    shard = Path(saved_data(run.dir)["store"]) / "0.train.text" / "0.text.tokens.00000"
+    shard.write_bytes(shard.read_bytes()[:-2] + b"ab")
+    longer = replace(config, train=replace(config.train, steps=3))
+    with pytest.raises(RunError, match=rf"^token store: {shard}, block 0 .* is not what was written; delete the folder"):
+        jaxlm.fit(longer, tmp_path / "run")
+    assert jaxlm.load(tmp_path / "run").step == 2
+    shutil.rmtree(shard.parents[1])
+    assert jaxlm.fit(longer, tmp_path / "run").step == 3
 
 
 @pytest.mark.parametrize("seed", [-1, 2**63])
