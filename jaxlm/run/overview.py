@@ -19,7 +19,7 @@ def overview(run: Run, store: Store, rows_of: Examples) -> str:
     head = ("parameter", "shape", "sharding", "bytes a device")
     widths = [max(len(row[i]) for row in [head, *rows]) for i in range(4)]
     table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in [head, *rows]]
-    return "\n".join([*table, *_totals(run, store), *_rows(rows_of)])
+    return "\n".join([*table, *_totals(run, store), *_rows(rows_of), *_short_text(run, rows_of)])
 
 
 def _totals(run: Run, store: Store) -> list[str]:
@@ -54,6 +54,17 @@ def _rows(examples: Examples) -> list[str]:
         f"rows of {reader.part.source}: {len(reader):,}, {reader.packing.waste:.1%} of their places empty"
         + (f"; {_share(first, last)} of the training rows" if len(examples.readers) > 1 else "")
         for reader, first, last in zip(examples.readers, *examples.mixture.realised, strict=True)
+    ]
+
+
+def _short_text(run: Run, examples: Examples) -> list[str]:
+    """Text is repeated as often as it takes; a step that repeats it is hardly meant."""
+    if examples.num_rows >= run.train.batch_size:
+        return []
+    return [
+        f"the training text makes {examples.num_rows} row{'s' if examples.num_rows > 1 else ''}, fewer than "
+        f"train.batch_size={run.train.batch_size}: each step sees some more than once. Give more text, or lower "
+        f"train.batch_size or data.seq_len={run.seq_len}"
     ]
 
 
