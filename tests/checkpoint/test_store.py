@@ -1,3 +1,4 @@
+import errno
 import os
 import subprocess
 import sys
@@ -120,6 +121,20 @@ def test_a_save_that_fails_is_said_once_and_the_one_before_it_stands(tmp_path):
     assert words.endswith("The checkpoints before it stand; free some room or mend the folder, and run the same command again")
     assert stands == "1 True"
     assert "Traceback" not in done.stderr
+
+
+def test_a_save_whose_folders_cannot_be_made_is_said(tmp_path, state, monkeypatch):
+    store = CheckpointStore(tmp_path, CheckpointConfig())
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(store._checkpointer, "save_checkpointables_async", full)
+    with pytest.raises(
+        RunError, match=rf"^checkpoint in {tmp_path} could not be saved: .*No space left on device\. The checkpoints"
+    ):
+        store.save(1, state, {"history": []})
+    store.close()
 
 
 def test_each_part_can_be_read_alone(tmp_path, state):

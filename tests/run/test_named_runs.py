@@ -1,5 +1,6 @@
 """What a start from a run's own folder takes over, what is refused before anything exists, and what a run says of itself."""
 
+import errno
 import json
 import shutil
 from dataclasses import dataclass, replace
@@ -186,6 +187,25 @@ def test_a_shard_that_was_altered_ends_the_start_and_leaves_the_run(config, plac
     assert jaxlm.load(tmp_path / "run").step == 2
     shutil.rmtree(shard.parents[1])
     assert jaxlm.fit(longer, tmp_path / "run").step == 3
+
+
+def test_a_run_that_goes_on_does_not_write_over_what_it_goes_on_by(config, tmp_path, monkeypatch):
+    run = jaxlm.fit(config, tmp_path / "run")
+    kept = [run.dir / "data.json", *(run.dir / "tokenizer").iterdir()]
+    before = [(path.read_bytes(), path.stat().st_mtime_ns) for path in kept[1:]]
+    data, write_text = kept[0].read_bytes(), Path.write_text
+
+    def on_a_full_disk(path, text, *rest, **named):
+        if path.stem == "data":
+            write_text(path, "")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write_text(path, text, *rest, **named)
+
+    monkeypatch.setattr(Path, "write_text", on_a_full_disk)
+    with pytest.raises(RunError, match=r"/run cannot be written: No space left on device\. .* the checkpoints stand$"):
+        jaxlm.fit(replace(config, train=replace(config.train, steps=3)), tmp_path / "run")
+    assert kept[0].read_bytes() == data
+    assert [(path.read_bytes(), path.stat().st_mtime_ns) for path in kept[1:]] == before
 
 
 @pytest.mark.parametrize("seed", [-1, 2**63])
