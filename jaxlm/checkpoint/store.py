@@ -2,12 +2,17 @@
 
 import logging
 import sys
+import textwrap
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from jaxlm.checkpoint.config import CheckpointConfig
 from jaxlm.core import RunError
+from jaxlm.core.trees import leaf_names
 
 PARAMS, STATE, META = "params", "state", "meta"
 """What a checkpoint holds: the parameters, all else of the state, and plain JSON; each can be read alone."""
@@ -94,17 +99,46 @@ class CheckpointStore:
         """The meta of a step (None: the newest) alone. Raises RunError as `restore` does."""
         return self._load(step, {META: None})[META]
 
-    def _load(self, step: int | None, items: dict[str, Any]) -> dict[str, Any]:
-        step = self.latest if step is None else step
-        if step is None:
-            raise RunError(f"{self.folder} holds no checkpoint")
+    def require_params(self, abstract: Any, step: int | None = None) -> None:
+        """Raises RunError where the parameters of a step (None: the newest) have other names or shapes than these; reads none."""
+        step = self._newest() if step is None else step
         try:
-            return self._checkpointer.load_checkpointables(step, items)
+            with _quiet_where_it_fails():
+                stored = self._checkpointer.checkpointables_metadata(step).metadata.get(PARAMS)
         except Exception as error:
-            raise RunError(
-                f"checkpoint {self.folder / str(step)} could not be restored: {_reason(error)}. If it is damaged, remove that "
-                "folder and run again from the one before"
-            ) from error
+            raise self._damaged(step, error) from error
+        there, here = dict(leaf_names(stored)), dict(leaf_names(abstract))
+        if not there:  # so Orbax tells of a file that it cannot read; loading has the reason
+            return
+        for name in sorted(there.keys() | here.keys()):
+            old, new = (tuple(tree[name].shape) if name in tree else "absent" for tree in (there, here))
+            if old != new:
+                raise RunError(
+                    f"checkpoint {self.folder / str(step)} is of another model: parameter {name} is {old} there and {new} by "
+                    "config and tokenizer. Bring back the config.json and tokenizer/ that it was saved with"
+                )
+
+    def _load(self, step: int | None, items: dict[str, Any]) -> dict[str, Any]:
+        step = self._newest() if step is None else step
+        if PARAMS in items:
+            self.require_params(items[PARAMS], step)
+        try:
+            with _quiet_where_it_fails():
+                return self._checkpointer.load_checkpointables(step, items)
+        except Exception as error:
+            raise self._damaged(step, error) from error
+
+    def _newest(self) -> int:
+        latest = self.latest
+        if latest is None:
+            raise RunError(f"{self.folder} holds no checkpoint; train the run first, or name another")
+        return latest
+
+    def _damaged(self, step: int, error: Exception) -> RunError:
+        return RunError(
+            f"checkpoint {self.folder / str(step)} could not be restored: {_reason(error)}. If it is damaged, remove that "
+            "folder and run again from the one before"
+        )
 
     def close(self) -> None:
         """Waits for the last save. Raises RunError as `wait` does."""
@@ -120,7 +154,8 @@ class CheckpointStore:
 
 @cache
 def _silence_late_callbacks() -> None:
-    """Where a save fails, TensorStore's threads call back into an event loop that is closed, and print a traceback each."""
+    """Where a save or a reading fails, TensorStore's threads call back into an event loop that is closed, and print a
+    traceback each, also after our message."""
     show = sys.unraisablehook
 
     def show_others(unraisable: Any) -> None:
@@ -128,6 +163,19 @@ def _silence_late_callbacks() -> None:
             show(unraisable)
 
     sys.unraisablehook = show_others
+
+
+@contextmanager
+def _quiet_where_it_fails() -> Iterator[None]:
+    """Around a reading: where one array of many fails, Orbax leaves the others under way, and they complain for pages, also
+    after our message. So all is as before only where the reading went well."""
+    log = logging.getLogger("asyncio")
+    level, filters = log.level, list(warnings.filters)
+    log.setLevel(logging.CRITICAL)
+    warnings.filterwarnings("ignore", r"coroutine '.*' was never awaited", RuntimeWarning)
+    yield
+    log.setLevel(level)
+    warnings.filters[:] = filters  # type: ignore[index]
 
 
 def _items(state: Any) -> dict[str, Any]:
@@ -152,7 +200,10 @@ def _keep(policies: Any, config: CheckpointConfig) -> Any:
 
 
 def _reason(error: BaseException) -> str:
-    """The first line of what is at the bottom of an Orbax error."""
+    """The first line of what is at the bottom of an Orbax error, shortened; what a look-up did not find says nothing to a user."""
     while (inner := error.__cause__ or error.__context__) is not None:
         error = inner
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    words = (str(error).strip() or type(error).__name__).splitlines()[0]
+    if isinstance(error, LookupError | StopIteration):
+        return "a part of it is missing or broken"
+    return textwrap.shorten(words, 300, placeholder=" ...")

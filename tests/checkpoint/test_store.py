@@ -108,6 +108,51 @@ again.close()
 """
 
 
+DAMAGED = """
+import gc, sys
+from pathlib import Path
+from typing import Any, NamedTuple
+import jax.numpy as jnp
+from jaxlm.checkpoint.config import CheckpointConfig
+from jaxlm.checkpoint.store import CheckpointStore
+from jaxlm.core import RunError
+
+class State(NamedTuple):
+    step: Any
+    params: Any
+
+folder = Path(sys.argv[1])
+state = State(jnp.zeros((), jnp.int32), {f"kernel{i}": jnp.arange(3000.0) for i in range(20)})
+store = CheckpointStore(folder, CheckpointConfig())
+store.save(1, state, {"history": []})
+store.wait()
+for file in (folder / "1" / "params").rglob("*"):
+    if file.is_file() and (file.parent.name == "d" if sys.argv[2] == "arrays" else file.name == sys.argv[2]):
+        file.write_bytes(file.read_bytes()[: 50 * (sys.argv[2] == "arrays")])
+for _ in range(3):
+    try:
+        store.restore_params(state.params)
+    except RunError as error:
+        print(error)
+gc.collect()
+"""
+
+
+@pytest.mark.parametrize(("what", "words"), [("arrays", "OUT_OF_RANGE: "), ("_METADATA", "a part of it is missing or broken.")])
+def test_of_a_damaged_checkpoint_one_message_is_said(tmp_path, what, words):
+    """By Orbax, where one of many arrays cannot be read, pages come to stderr, from its other tasks."""
+    environment = {**os.environ, "XLA_FLAGS": "", "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(
+        [sys.executable, "-c", DAMAGED, tmp_path / "runs", what], env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert len(lines) == 3
+    for line in lines:
+        assert line.startswith(f"checkpoint {tmp_path / 'runs' / '1'} could not be restored: {words}")
+        assert line.endswith(" If it is damaged, remove that folder and run again from the one before")
+
+
 def test_a_save_that_fails_is_said_once_and_the_one_before_it_stands(tmp_path):
     environment = {**os.environ, "XLA_FLAGS": "", "PYTHONPATH": str(Path(__file__).parents[2])}
     del environment["JAX_COMPILATION_CACHE_DIR"]
@@ -154,6 +199,16 @@ def test_a_state_of_other_shapes_is_refused(tmp_path, state):
     store.save(1, state, {"history": []})
     mesh = make_mesh(MeshConfig(1, 1, 1), jax.devices()[:1])
     wider = layout(tiny.model("gpt2", embed_dim=64), AdamW(steps=1), mesh)
-    with pytest.raises(RunError, match=r"checkpoint .*/1 could not be restored: "):
-        store.restore(wider.abstract)
+    for attempt in (
+        lambda: store.restore(wider.abstract),
+        lambda: store.restore_params(wider.abstract.params),
+        lambda: store.require_params(wider.abstract.params, step=1),
+    ):
+        with pytest.raises(RunError) as error:
+            attempt()
+        assert str(error.value) == (
+            f"checkpoint {tmp_path / '1'} is of another model: parameter decoder_0/block_0/attention/key is (2, 32, 4, 8) there and "
+            "(2, 64, 4, 16) by config and tokenizer. Bring back the config.json and tokenizer/ that it was saved with"
+        )
+    store.require_params(made((1, 1, 1))[0].abstract.params)
     store.close()
