@@ -1,7 +1,8 @@
 """The mesh: devices in a grid whose axes have names."""
 
 from collections.abc import Sequence
-from math import prod
+from itertools import product
+from math import log, prod
 from typing import Any
 
 import jax
@@ -35,11 +36,27 @@ def axis_sizes(config: MeshConfig, num_devices: int) -> tuple[int, ...]:
     if len(open_axes) > 1:
         raise ConfigError(f"mesh.{open_axes[0]} and mesh.{open_axes[1]} are both -1; give all axes but one a number")
     fixed = prod(size for size in sizes if size != -1)
-    given = ", ".join(f"mesh.{axis}={size}" for axis, size in zip(AXES, sizes, strict=True))
+    given = _words(sizes)
     if num_devices % fixed or (not open_axes and fixed != num_devices):
-        divisors = [n for n in range(1, num_devices + 1) if num_devices % n == 0]
+        near = "; ".join(_words(would_do) for would_do in _nearest(sizes, num_devices)[:3])
         raise ConfigError(
             f"{given} need {fixed if not open_axes else f'a multiple of {fixed}'} devices and there are {num_devices}; "
-            f"choose axes whose product is {num_devices} (each one of {', '.join(map(str, divisors))}), or -1 for one of them"
+            f"choose axes whose product is {num_devices}, such as {near}; or -1 for one of them"
         )
     return tuple(num_devices // fixed if size == -1 else size for size in sizes)
+
+
+def _words(sizes: Sequence[int]) -> str:
+    return ", ".join(f"mesh.{axis}={size}" for axis, size in zip(AXES, sizes, strict=True))
+
+
+def _nearest(sizes: Sequence[int], num_devices: int) -> list[tuple[int, ...]]:
+    """All sizes that would do, those that change the fewest of the given ones first, then by how much they change them."""
+    divisors = [n for n in range(1, num_devices + 1) if num_devices % n == 0]
+    would_do = [found for found in product(divisors, repeat=len(AXES)) if prod(found) == num_devices]
+
+    def changes(found: tuple[int, ...]) -> tuple[int, float]:
+        pairs = [(size, new) for size, new in zip(sizes, found, strict=True) if size != -1]
+        return sum(size != new for size, new in pairs), sum(abs(log(new / size)) for size, new in pairs)
+
+    return sorted(would_do, key=changes)

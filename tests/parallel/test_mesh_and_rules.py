@@ -32,9 +32,14 @@ def test_an_open_axis_takes_what_is_left():
     [
         (
             MeshConfig(data=3),
-            "mesh.data=3, mesh.fsdp=1, mesh.tensor=1 need 3 devices and there are 8; choose axes whose product is 8",
+            "mesh.data=3, mesh.fsdp=1, mesh.tensor=1 need 3 devices and there are 8; choose axes whose product is 8, such as "
+            "mesh.data=8, mesh.fsdp=1, mesh.tensor=1; mesh.data=4, mesh.fsdp=1, mesh.tensor=2; mesh.data=4, mesh.fsdp=2, "
+            "mesh.tensor=1; or -1 for one of them$",
         ),
-        (MeshConfig(data=-1, tensor=3), "need a multiple of 3 devices and there are 8"),
+        (
+            MeshConfig(data=-1, tensor=3),
+            "need a multiple of 3 devices and there are 8; choose axes whose product is 8, such as mesh.data=2, mesh.fsdp=1, mesh.tensor=4;",
+        ),
         (MeshConfig(data=-1, fsdp=-1), "mesh.data and mesh.fsdp are both -1; give all axes but one a number"),
         (MeshConfig(tensor=0), "mesh.tensor=0 must be at least 1, or -1 for what is left"),
     ],
