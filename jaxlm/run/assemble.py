@@ -131,7 +131,7 @@ def check_config(config: RunConfig) -> None:
     if model.max_length is not None and config.data.seq_len > model.max_length:
         raise ConfigError(
             f"data.seq_len={config.data.seq_len} is more than the model's {model.max_length} positions; "
-            f"shorten it, or set model.embed.positions.length"
+            f"shorten it, or set model.embed.positions.length to {config.data.seq_len}"
         )
 
 

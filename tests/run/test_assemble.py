@@ -134,7 +134,7 @@ def test_given_weights_are_those_that_a_new_run_begins_with(made, tmp_path):
         ),
         (
             lambda c: replace(c, data=replace(c.data, seq_len=17)),
-            "data.seq_len=17 is more than the model's 16 positions; shorten it, or set model.embed.positions.length",
+            "data.seq_len=17 is more than the model's 16 positions; shorten it, or set model.embed.positions.length to 17",
         ),
         (
             lambda c: replace(c, model=replace(c.model, decoder=(replace(c.model.decoder[0], repeats=0),))),
