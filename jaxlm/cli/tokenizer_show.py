@@ -17,10 +17,9 @@ class TokenizerShowArguments:
 
 def run(arguments: TokenizerShowArguments) -> Mapping[str, Any]:
     """Prints each token with its id, `*` where it starts a word; returns them, and the text that they give back."""
-    from jaxlm.run.loaded import run_folder
-    from jaxlm.tokenizer import load_tokenizer
+    from jaxlm.run.loaded import run_folder, run_tokenizer
 
-    tokenizer = load_tokenizer(run_folder(arguments.run).tokenizer)
+    tokenizer = run_tokenizer(run_folder(arguments.run))
     (ids,) = tokenizer.encode_batch([arguments.text])
     pieces = tokenizer.pieces(ids)
     starts_V = tokenizer.vocab.starts_word_V  # None: this kind of tokenizer marks no words

@@ -1,10 +1,11 @@
 """What the commands and `import jaxlm` call: train a recipe, fit a config, load a run."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import flax.linen as nn
 
 from jaxlm.core import ConfigError
 from jaxlm.core.errors import writing
@@ -17,13 +18,22 @@ from jaxlm.run.assemble import Materials, assemble, check_config, examples, mode
 from jaxlm.run.config import RunConfig, with_schedule_length
 from jaxlm.run.difference import Difference
 from jaxlm.run.folder import Decision, RunFolder, decide_folder, lock_folder
-from jaxlm.run.loaded import Loaded, load_run, model_and_tokenizer, restored_params, run_folder
+from jaxlm.run.loaded import (
+    Loaded,
+    load_run,
+    model_and_tokenizer,
+    newest_step,
+    require_stored,
+    restored_params,
+    run_folder,
+    run_tokenizer,
+)
 from jaxlm.run.overview import overview
 from jaxlm.run.recipe import Recipe, recipe_of
-from jaxlm.run.saved import data_file, needs_trust, read_json
+from jaxlm.run.saved import needs_trust, read_data, read_json
 from jaxlm.run.text import Text, store_for, text_of, tokenizer_for
 from jaxlm.run.values import to_json
-from jaxlm.tokenizer import load_tokenizer
+from jaxlm.tokenizer.base import Tokenizer
 from jaxlm.train.log import ROOM
 from jaxlm.train.loop import train
 from jaxlm.train.pace import steps_within
@@ -71,8 +81,8 @@ def train_recipe(
     Returns:
       The run's folder; its `summary.json` has the last values.
     """
-    if start_from is None and recipe.run_dir is not None and _data_file(RunFolder(recipe.run_dir)).is_file():
-        start_from = read_json(_data_file(RunFolder(recipe.run_dir)))["from"]  # of a run that is named, all belongs to it
+    if start_from is None and recipe.run_dir is not None and RunFolder(recipe.run_dir).data.is_file():
+        start_from = read_data(RunFolder(recipe.run_dir).data)["from"]  # of a run that is named, all belongs to it
     text = text_of(recipe.config, recipe.module)
     decision = decide_folder(recipe, run_dir, also=lambda folder: _data_differences(folder, text, start_from))
     for path, found in decision.passed:
@@ -85,18 +95,20 @@ def train_recipe(
     config = with_schedule_length(recipe.config, decision.saved)
     check_config(config)
     make_mesh(config.mesh)  # refused before any text is read
+    origin = _origin(config, start_from, trust) if start_from is not None and decision.state == "free" else None
     with lock_folder(folder):
         if decision.state == "free":  # now, for others that ask meanwhile whose folder this is
             with writing(folder.path, ROOM):
                 folder.write_config(to_json(config, recipe.module), recipe.source)
         say(f"compiled programs are kept in {keep_compiled(default_root().parent / 'compiled')}")
-        materials = _materials(config, text, decision, start_from, trust, say)
+        materials = _materials(config, text, decision, origin, say)
         if decision.state == "free" and config.train.minutes is not None:
             config = with_schedule_length(_in_time(config, recipe.config, materials, folder, say))
         node = to_json(config, recipe.module)
         digests = {"data": materials.store.digest, "tokenizer": materials.tokenizer.vocab.digest}
         run = assemble(config, materials, folder.path, meta={"config": node, **digests})  # checks that all fits; writes nothing
         if decision.state != "free":
+            require_stored(folder, run.layout.abstract.params)
             say(f"{folder.path}: going on after step {decision.step}")
         with writing(folder.path, ROOM):
             folder.write_config(node, recipe.source)
@@ -129,25 +141,40 @@ def build_data(recipe: Recipe, say: Say = print) -> Mapping[str, Any]:
     return {"store": str(store.path), "digest": store.digest, "vocab_size": tokenizer.vocab.size, "parts": store.describe()}
 
 
-def _materials(config: RunConfig, text: Text, decision: Decision, start_from: str | None, trust: bool, say: Say) -> Materials:
+class _Origin(NamedTuple):
+    """The run whose weights and tokenizer a new run begins with."""
+
+    given: str
+    folder: RunFolder
+    model: Any
+    tokenizer: Tokenizer
+
+
+def _origin(config: RunConfig, start_from: str, trust: bool) -> _Origin:
+    """What `--from` names. Raises ConfigError or RunError where it does not fit the config, or its own checkpoint not it."""
+    folder = run_folder(start_from, "--from")
+    newest_step(folder)
+    model, tokenizer = model_and_tokenizer(folder, trust=trust)
+    _require_same_shapes(model_of(config, tokenizer), model, start_from)
+    require_stored(folder, nn.unbox(model.abstract_params()))
+    return _Origin(start_from, folder, model, tokenizer)
+
+
+def _materials(config: RunConfig, text: Text, decision: Decision, origin: _Origin | None, say: Say) -> Materials:
     """Tokenizer and token store: those of the run that goes on, of the run it starts from, or made of the text."""
     if decision.state != "free":
-        tokenizer = load_tokenizer(decision.folder.tokenizer)
+        tokenizer = run_tokenizer(decision.folder)
         return Materials(tokenizer, store_for(text, tokenizer, say))
-    if start_from is None:
+    if origin is None:
         tokenizer = tokenizer_for(config.tokenizer, text, say)
         return Materials(tokenizer, store_for(text, tokenizer, say))
-    other = run_folder(start_from)
-    model, tokenizer = model_and_tokenizer(other, trust=trust)
-    _require_same_shapes(model_of(config, tokenizer), model, start_from)
-    say(f"--from {start_from}: its weights at step {other.last_step()}, and its tokenizer")
-    return Materials(tokenizer, store_for(text, tokenizer, say), lambda abstract: restored_params(other, model, abstract))
+    folder, model, tokenizer = origin.folder, origin.model, origin.tokenizer
+    say(f"--from {origin.given}: its weights at step {folder.last_step()}, and its tokenizer")
+    return Materials(tokenizer, store_for(text, tokenizer, say), lambda abstract: restored_params(folder, model, abstract))
 
 
 def _require_same_shapes(ours: Any, theirs: Any, start_from: str) -> None:
     """Raises ConfigError where two models' parameters differ in name or shape."""
-    import flax.linen as nn
-
     own, other = (dict(_shapes(nn.unbox(model.abstract_params()))) for model in (ours, theirs))
     for name in sorted(own.keys() | other.keys()):
         if own.get(name) != other.get(name):
@@ -163,30 +190,24 @@ def _shapes(params: Any) -> Iterator[tuple[str, tuple[int, ...]]]:
 
 def _data_differences(folder: RunFolder, text: Text, start_from: str | None) -> list[Difference]:
     """Whether the text is still what the folder's run was trained on, by its tokens, and the weights it began with."""
-    saved = read_json(_data_file(folder))
-    store = store_for(text, load_tokenizer(folder.tokenizer), say=lambda line: None)
+    saved = read_data(folder.data)
+    store = store_for(text, run_tokenizer(folder), say=lambda line: None)
     found = []
     if saved["digest"] != store.digest:
-        found.append(Difference("data (digest of its tokens)", saved["digest"][:12], store.digest[:12]))
+        found.append(Difference("data (digest of its tokens)", str(saved["digest"])[:12], store.digest[:12]))
     if saved["from"] != _absolute(start_from):
         found.append(Difference("--from", saved["from"], _absolute(start_from)))
     return found
 
 
 def _write_data(folder: RunFolder, materials: Materials, start_from: str | None) -> None:
-    node = {"store": str(materials.store.path), "digest": materials.store.digest, "from": _absolute(start_from)}
-    whole = _data_file(folder).with_suffix(".new")
-    whole.write_text(json.dumps(node, indent=1) + "\n")
-    whole.replace(_data_file(folder))
+    digests = {"digest": materials.store.digest, "tokenizer": materials.tokenizer.vocab.digest}
+    folder.write_data({"store": str(materials.store.path), **digests, "from": _absolute(start_from)})
 
 
 def _summary_step(folder: RunFolder) -> int | None:
     """The step that the summary speaks of: an older one where a run was killed between its last save and its summary."""
     return read_json(folder.summary).get("step") if folder.summary.is_file() else None
-
-
-def _data_file(folder: RunFolder) -> Path:
-    return data_file(folder.path)
 
 
 def _absolute(start_from: str | None) -> str | None:

@@ -1,6 +1,6 @@
 """Run folders: where a run lives, who works in it, and whether it goes on.
 
-config.json  recipe.py  tokenizer/  checkpoints/STEP/  metrics.jsonl  summary.json  tensorboard/  lock
+config.json  data.json  recipe.py  tokenizer/  checkpoints/STEP/  metrics.jsonl  summary.json  tensorboard/  lock
 """
 
 import fcntl
@@ -19,6 +19,7 @@ from jaxlm.run.config import planned_steps
 from jaxlm.run.difference import Difference, differences
 from jaxlm.run.recipe import Recipe
 from jaxlm.run.saved import holds_own, read_json
+from jaxlm.run.values import require_format
 
 RUNS = Path("runs")
 """Where default run folders are made, in the current folder."""
@@ -37,6 +38,10 @@ class RunFolder:
     @property
     def recipe(self) -> Path:
         return self.path / "recipe.py"
+
+    @property
+    def data(self) -> Path:
+        return self.path / "data.json"
 
     @property
     def tokenizer(self) -> Path:
@@ -73,6 +78,10 @@ class RunFolder:
         if source is not None:
             _write(self.recipe, source)
         _write(self.config, json.dumps(node, indent=1) + "\n")
+
+    def write_data(self, node: Mapping[str, Any]) -> None:
+        """Writes data.json; it appears whole or not at all."""
+        _write(self.data, json.dumps(node, indent=1) + "\n")
 
 
 @dataclass(frozen=True)
@@ -188,9 +197,12 @@ def _compare(
         if step is not None:
             raise ConfigError(f"--run-dir: {folder.path} holds checkpoints but no config.json. Give another folder.")
         return None, []
+    saved = read_json(folder.config)
+    if "format" not in saved:
+        raise ConfigError(f"--run-dir: {folder.config} is no run's. Give another folder.")
+    require_format(saved, str(folder.config))
     if step is None and not is_used(folder):
         return None, []
-    saved = read_json(folder.config)
     found = differences(saved, node)
     if holds_own(node) and not found:
         old = hashlib.sha256(folder.recipe.read_bytes()).hexdigest() if folder.recipe.is_file() else None

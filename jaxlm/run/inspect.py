@@ -13,11 +13,10 @@ from jaxlm.parallel.config import MeshConfig
 from jaxlm.run.assemble import Materials, assemble, examples
 from jaxlm.run.config import RunConfig
 from jaxlm.run.folder import RunFolder
-from jaxlm.run.loaded import restored_params, run_folder
-from jaxlm.run.saved import data_file, read_config, read_json
+from jaxlm.run.loaded import newest_step, restored_params, run_folder, run_tokenizer
+from jaxlm.run.saved import read_config, read_json
 from jaxlm.run.source import source_of
 from jaxlm.run.text import store_for, text_of
-from jaxlm.tokenizer import load_tokenizer
 
 
 def trained_row(where: str | Path, step: int, row: int, *, trust: bool = False) -> dict[str, Any]:
@@ -63,6 +62,7 @@ def trained_row(where: str | Path, step: int, row: int, *, trust: bool = False) 
 def evaluated(where: str | Path, *, trust: bool = False) -> Mapping[str, Any]:
     """`eval/...` of the newest checkpoint over the run's held-out text, on the devices that there are."""
     folder = run_folder(where)
+    newest_step(folder)
     config = read_config(folder.config, trust=trust)
     config = replace(config, mesh=MeshConfig(), train=replace(config.train, num_microbatches=1, eval_batches=None))
     run = assemble(config, _materials(config, folder), folder.path)
@@ -79,7 +79,8 @@ def store_path(where: str | Path) -> Path:
     path = Path(where).expanduser().absolute()
     if (path / HEADER).is_file():
         return path
-    if data_file(path).is_file() and isinstance(named := read_json(data_file(path)).get("store"), str):
+    data = RunFolder(path).data
+    if data.is_file() and isinstance(named := read_json(data).get("store"), str):
         return Path(named)
     what = f"is no token store (it has no {HEADER}) and no run that reads one (it has no data.json)"
     raise ConfigError(
@@ -91,5 +92,5 @@ def store_path(where: str | Path) -> Path:
 def _materials(config: RunConfig, folder: RunFolder) -> Materials:
     own = source_of(config)
     text = text_of(config, own.module.__name__ if own else None)
-    tokenizer = load_tokenizer(folder.tokenizer)
+    tokenizer = run_tokenizer(folder)
     return Materials(tokenizer, store_for(text, tokenizer, say=lambda line: None))

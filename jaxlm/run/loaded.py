@@ -1,5 +1,6 @@
 """A trained run, or any run folder with a checkpoint, ready to be used."""
 
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +15,7 @@ from jaxlm.parallel.config import MeshConfig
 from jaxlm.parallel.mesh import make_mesh
 from jaxlm.parallel.shardings import param_shardings
 from jaxlm.run.folder import RunFolder
-from jaxlm.run.saved import read_group, read_json
+from jaxlm.run.saved import read_data, read_group, read_json
 from jaxlm.run.vocab import with_vocab
 from jaxlm.tokenizer import load_tokenizer
 from jaxlm.tokenizer.base import Tokenizer
@@ -69,25 +70,43 @@ def load_run(where: str | Path, *, trust: bool = False) -> Loaded:
       RunError: it has no checkpoint, or a damaged one.
     """
     folder = run_folder(where)
-    step = folder.last_step()
-    if step is None:
-        raise RunError(f"{folder.path} has no checkpoint yet; train it first: jaxlm train {folder.config}")
+    step = newest_step(folder)
     model, tokenizer = model_and_tokenizer(folder, trust=trust)
     return Loaded(folder.path, model, restored_params(folder, model), tokenizer, step, _summary(folder))
 
 
-def run_folder(where: str | Path) -> RunFolder:
-    """The run folder that RUN means. Raises ConfigError where there is none."""
+def run_folder(where: str | Path, key: str = "RUN") -> RunFolder:
+    """The run folder that RUN, or the flag `key`, means. Raises ConfigError where there is none."""
     path = Path(where).expanduser().absolute()
     if not (path / "config.json").is_file():
         what = "does not exist" if not path.exists() else "is no run folder (it has no config.json)"
-        raise ConfigError(f"RUN: {where} {what}. Give a folder that `jaxlm train` made, such as runs/quickstart")
+        raise ConfigError(f"{key}: {where} {what}. Give a folder that `jaxlm train` made, such as runs/quickstart")
     return RunFolder(path)
+
+
+def newest_step(folder: RunFolder) -> int:
+    """The step of the newest checkpoint. Raises RunError where there is none."""
+    step = folder.last_step()
+    if step is None:
+        raise RunError(f"{folder.path} has no checkpoint yet; train it first: jaxlm train {folder.config}")
+    return step
+
+
+def run_tokenizer(folder: RunFolder) -> Tokenizer:
+    """The tokenizer that the folder has. Raises RunError where it is not the one that the run was trained with."""
+    tokenizer = load_tokenizer(folder.tokenizer)
+    trained = read_data(folder.data)["tokenizer"] if folder.data.is_file() else None
+    if trained is not None and trained != tokenizer.vocab.digest:
+        raise RunError(
+            f"{folder.tokenizer} is not the tokenizer that the run was trained with (digest {tokenizer.vocab.digest[:12]}, "
+            f"{folder.data.name} says {trained[:12]}). Bring the run's own back"
+        )
+    return tokenizer
 
 
 def model_and_tokenizer(folder: RunFolder, *, trust: bool = False) -> tuple[Any, Tokenizer]:
     """The model with its vocabulary filled in, and the tokenizer, as the folder has them."""
-    tokenizer = load_tokenizer(folder.tokenizer)
+    tokenizer = run_tokenizer(folder)
     return with_vocab(read_group(folder.config, "model", Settings, trust=trust), tokenizer.vocab.size), tokenizer
 
 
@@ -104,11 +123,19 @@ def restored_params(folder: RunFolder, model: Any, abstract: Any = None) -> Any:
             nn.unbox(boxed),
             param_shardings(boxed, mesh),
         )
-    store = CheckpointStore(folder.checkpoints, CheckpointConfig(), read_only=True)
-    try:
+    with _checkpoints(folder) as store:
         return store.restore_params(abstract)
-    finally:
-        store.close()
+
+
+def require_stored(folder: RunFolder, abstract: Any) -> None:
+    """Raises RunError where the newest checkpoint has other parameters than these; reads their shapes alone."""
+    with _checkpoints(folder) as store:
+        store.require_params(abstract)
+
+
+def _checkpoints(folder: RunFolder) -> "closing[CheckpointStore]":
+    newest_step(folder)
+    return closing(CheckpointStore(folder.checkpoints, CheckpointConfig(), read_only=True))
 
 
 def _summary(folder: RunFolder) -> dict[str, Any]:

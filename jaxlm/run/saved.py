@@ -8,7 +8,7 @@ from typing import Any
 from jaxlm.core import ConfigError
 from jaxlm.run.config import RunConfig
 from jaxlm.run.source import load_source
-from jaxlm.run.values import RECIPE, from_json
+from jaxlm.run.values import RECIPE, from_json, require_format
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -42,11 +42,26 @@ def read_group(path: Path, group: str, allowed: type, *, trust: bool = False) ->
       ConfigError: as `from_json`.
     """
     node = read_json(path)
+    require_format(node, str(path))
     part = node.get(group)
     if not isinstance(part, dict):
         raise ConfigError(f"{group}: missing in {path}. Give a config.json that jaxlm wrote.")
     names = _own_names(path, part, trust)
-    return from_json({"format": node.get("format"), **part}, allowed, key=group, trust=trust, recipe=names, where=str(path))
+    return from_json(part, allowed, key=group, trust=trust, recipe=names, where=str(path))
+
+
+def read_data(path: Path) -> dict[str, str | None]:
+    """A run's data.json: `digest` of its tokens, `from`, the run that it began with, and `tokenizer`, its digest, None in runs
+    of before.
+
+    Raises:
+      ConfigError: it is broken.
+    """
+    node = {"tokenizer": None, **read_json(path)}
+    for name in ("digest", "from", "tokenizer"):
+        if not isinstance(node.get(name, 0), str | None):
+            raise ConfigError(f"{path}: {name} is missing or broken. Give a {path.name} that jaxlm wrote.")
+    return node
 
 
 def recipe_beside(path: Path) -> Path:
@@ -66,11 +81,6 @@ def needs_trust(node: Any) -> bool:
     if isinstance(node, Mapping):
         return not str(node.get("type", "jaxlm.")).startswith("jaxlm.") or any(map(needs_trust, node.values()))
     return isinstance(node, list) and any(map(needs_trust, node))
-
-
-def data_file(folder: Path) -> Path:
-    """Where a run keeps which token store it reads, and the digest of its tokens."""
-    return folder / "data.json"
 
 
 def _own_names(path: Path, node: Any, trust: bool) -> Mapping[str, Any] | None:

@@ -53,11 +53,21 @@ def from_json(
     """
     if not isinstance(node, Mapping):
         raise ConfigError(f"{where}: holds {_kind(node)}, not a config. Give a config.json that jaxlm wrote.")
+    require_format(node, where)
+    reader = _Reader(trust, recipe, where)
+    try:
+        return reader.decode({name: part for name, part in node.items() if name != "format"}, allowed, key)
+    except ConfigError as error:
+        if where in (words := str(error)):
+            raise
+        raise ConfigError(f"{words}{'' if words[-1] in '.?' else '.'} Mend it in {where}.") from error
+
+
+def require_format(node: Mapping[str, Any], where: str) -> None:
+    """Raises ConfigError for a config in JSON that a newer jaxlm wrote."""
     found = node.get("format", FORMAT)
     if not isinstance(found, int) or found > FORMAT:
         raise ConfigError(f"{where}: format {found!r} is newer than {FORMAT}, the newest that this jaxlm reads. Upgrade jaxlm.")
-    reader = _Reader(trust, recipe, where)
-    return reader.decode({name: part for name, part in node.items() if name != "format"}, allowed, key)
 
 
 def _encode(value: Any, key: str, recipe_module: str | None) -> Any:
@@ -125,7 +135,7 @@ class _Reader:
     where: str
 
     def decode(self, node: Any, allowed: Any, key: str) -> Any:
-        return fit(self._plain(node, allowed, key), allowed, key or "config")
+        return fit(self._plain(node, allowed, key), allowed, key or "config", of_recipe=False)
 
     def _plain(self, node: Any, allowed: Any, key: str) -> Any:
         """`node` with its parts constructed; what stands in a field is checked before its owner is made."""

@@ -69,7 +69,9 @@ def read_part(path: Path) -> bytes:
 
 def _description(path: Path) -> dict[str, Any]:
     if not path.exists():
-        raise RunError(f"{path} does not exist: this folder holds no tokenizer. Name the tokenizer/ folder of a run.")
+        raise RunError(
+            f"{path} does not exist: this folder holds no tokenizer. Bring back the run's tokenizer/, or name another run."
+        )
     try:
         description = json.loads(read_part(path))
         found, wanted = description["format"], {"kind", "digest", "fields"}
