@@ -47,6 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has gone (`jaxlm ... | head`)
         os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
         return 1
+    except PermissionError as error:
+        message = f"{error.filename}: {error.strerror}. Change who may read and write it, or name another"
+        result, code = _failed(message, 1), 1
     except Exception as error:
         traceback.print_exc()
         result, code = _failed(f"a fault in jaxlm itself: {type(error).__name__}: {error}", 1), 1

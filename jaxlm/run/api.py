@@ -15,6 +15,7 @@ from jaxlm.parallel.mesh import make_mesh
 from jaxlm.parallel.start import keep_compiled
 from jaxlm.report.ending import Own, show_ending
 from jaxlm.run.assemble import Materials, assemble, check_config, examples, model_of
+from jaxlm.run.check import as_path
 from jaxlm.run.config import RunConfig, with_schedule_length
 from jaxlm.run.difference import Difference
 from jaxlm.run.folder import Decision, RunFolder, decide_folder, lock_folder
@@ -211,4 +212,4 @@ def _summary_step(folder: RunFolder) -> int | None:
 
 
 def _absolute(start_from: str | None) -> str | None:
-    return None if start_from is None else str(Path(start_from).expanduser().absolute())
+    return None if start_from is None else str(as_path(start_from, "--from"))

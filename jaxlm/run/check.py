@@ -6,6 +6,7 @@ A key is the path of a value in the config, as flags spell it but with underscor
 import collections.abc
 import dataclasses
 import numbers
+import os
 import types
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -60,7 +61,7 @@ def fit(value: Any, allowed: Any, key: str, *, of_recipe: bool = True) -> Any:
         if "Did you mean" not in hint and of_recipe:
             on_line = f" or with --{key.replace('_', '-')} VALUE" if any(map(_is_leaf_type, members(allowed))) else ""
             hint = f" Set it in the recipe{on_line}."
-        raise ConfigError(f"{key}: {_show(value)} was given, {describe(allowed)} is allowed.{hint}")
+        raise ConfigError(f"{key}: {show(value)} was given, {describe(allowed)} is allowed.{hint}")
     return fitted
 
 
@@ -91,6 +92,19 @@ def join(key: str, name: str | int) -> str:
     return f"{key}.{name}" if key else str(name)
 
 
+def as_path(given: str | Path, key: str) -> Path:
+    """The absolute path, `~` replaced. Raises ConfigError for what can be none: too long a name, the home of nobody."""
+    try:
+        path = Path(given).expanduser().absolute()
+        too_long = [part for part in path.parts if len(os.fsencode(part)) > _LONGEST_NAME]
+        problem = f"a name in it is longer than {_LONGEST_NAME} bytes" if too_long else "a zero byte is in it" * ("\0" in str(path))
+    except (RuntimeError, ValueError, OSError) as error:
+        problem = str(error).rstrip(".")
+    if problem:
+        raise ConfigError(f"{key}: {show(str(given))} is no path: {problem}. Give another.")
+    return path
+
+
 def members(allowed: Any) -> tuple[Any, ...]:
     """The types of a union; of any other type, itself alone."""
     if get_origin(allowed) is Annotated:
@@ -115,6 +129,7 @@ def describe(allowed: Any) -> str:
 
 
 _MISFIT = object()
+_LONGEST_NAME = 255
 _MAPPINGS = (dict, collections.abc.Mapping)
 
 
@@ -141,6 +156,8 @@ def _fit(value: Any, allowed: Any, key: str) -> Any:
             return _MISFIT
         of_keys, of_values = args or (Any, Any)
         return {fit(k, of_keys, key): fit(v, of_values, join(key, k)) for k, v in value.items()}
+    if member is Path:
+        return as_path(value, key) if isinstance(value, str | Path) else _MISFIT
     return _fit_leaf(value, origin or member)
 
 
@@ -165,8 +182,6 @@ def _fit_leaf(value: Any, member: Any) -> Any:
     if member is float:
         number = isinstance(value, numbers.Real) and not isinstance(value, bool)
         return float(value) if number and value == value else _MISFIT  # NaN is no setting
-    if member is Path:
-        return Path(value).expanduser().absolute() if isinstance(value, str | Path) else _MISFIT
     return value if _isinstance(value, member) else _MISFIT
 
 
@@ -184,6 +199,10 @@ def _isinstance(value: Any, member: Any) -> bool:
         return True
 
 
-def _show(value: Any) -> str:
-    text = repr(value)
+def show(value: Any) -> str:
+    """Its `repr`, shortened; its class where that fails, as of an int of 5,000 digits."""
+    try:
+        text = repr(value)
+    except Exception:
+        text = f"<{type(value).__name__}>"
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import io
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -37,15 +38,26 @@ def arguments_help(arguments: type, title: str) -> str:
 
 
 def _help(of: Any, title: str, **given: Any) -> str:
-    text = io.StringIO()
-    with contextlib.redirect_stdout(text), contextlib.suppress(SystemExit):
-        tyro.cli(
-            of,
-            args=["--help"],
-            description=title,
-            registry=_BY_VALUE,
-            config=(tyro.conf.AvoidSubcommands, tyro.conf.SuppressFixed),
-            **given,
-        )
+    text, refused = io.StringIO(), io.StringIO()
+    try:
+        with (
+            contextlib.redirect_stdout(text),
+            contextlib.redirect_stderr(refused),
+            contextlib.suppress(SystemExit),
+            warnings.catch_warnings(action="ignore"),
+        ):
+            tyro.cli(
+                of,
+                args=["--help"],
+                description=title,
+                registry=_BY_VALUE,
+                config=(tyro.conf.AvoidSubcommands, tyro.conf.SuppressFixed),
+                **given,
+            )
+    except Exception as error:  # a default that is not of the type that is said
+        text, refused = io.StringIO(), io.StringIO(f"{type(error).__name__}: {error}")
     _, _, body = text.getvalue().partition("\n\n")  # without tyro's usage line: the command has its own
+    if refused.getvalue():
+        advice = "They cannot be shown. Give each a type that a flag can have, and a default of that type."
+        body = f"{title}\n\n{advice}\n{refused.getvalue()}"
     return body.strip("\n")

@@ -14,6 +14,7 @@ from jaxlm.models.layers.base import Settings
 from jaxlm.parallel.config import MeshConfig
 from jaxlm.parallel.mesh import make_mesh
 from jaxlm.parallel.shardings import param_shardings
+from jaxlm.run.check import as_path
 from jaxlm.run.folder import RunFolder
 from jaxlm.run.saved import read_data, read_group, read_json
 from jaxlm.run.vocab import with_vocab
@@ -77,7 +78,7 @@ def load_run(where: str | Path, *, trust: bool = False) -> Loaded:
 
 def run_folder(where: str | Path, key: str = "RUN") -> RunFolder:
     """The run folder that RUN, or the flag `key`, means. Raises ConfigError where there is none."""
-    path = Path(where).expanduser().absolute()
+    path = as_path(where, key)
     if not (path / "config.json").is_file():
         what = "does not exist" if not path.exists() else "is no run folder (it has no config.json)"
         raise ConfigError(f"{key}: {where} {what}. Give a folder that `jaxlm train` made, such as runs/quickstart")

@@ -10,12 +10,12 @@ from typing import Any
 
 from jaxlm.core import ConfigError
 from jaxlm.core.errors import nearest
-from jaxlm.run.check import fit_fields
+from jaxlm.run.check import as_path, fit_fields
 from jaxlm.run.config import RunConfig
 from jaxlm.run.dials import COMMAND_FLAGS, check_dials, dial_types, read_dials
 from jaxlm.run.overrides import override, split_flags
 from jaxlm.run.saved import holds_own, read_config, recipe_beside
-from jaxlm.run.source import Source, load_source, run_code, source_of
+from jaxlm.run.source import Source, load_source, read_source, run_code, source_of
 from jaxlm.run.values import to_json
 
 
@@ -89,11 +89,11 @@ def load_recipe(
 
 
 def config_function(source: Source) -> tuple[Callable[..., Any], str]:
-    """A recipe's `config`, and FILE:LINE where it is defined. Raises ConfigError where there is none."""
+    """A recipe's `config`, and FILE:LINE where it is defined, which may be elsewhere. Raises ConfigError where there is none."""
     function = vars(source.module).get("config")
     if not isinstance(function, FunctionType):
         raise ConfigError(f"{source.path}:1: has no function `config`. A recipe defines def config() -> RunConfig.")
-    return function, f"{source.path}:{function.__code__.co_firstlineno}"
+    return function, f"{function.__code__.co_filename}:{function.__code__.co_firstlineno}"
 
 
 def recipe_of(config: RunConfig, name: str = "run") -> Recipe:
@@ -112,7 +112,7 @@ def find_recipe(where: str | Path) -> tuple[Path, str]:
     Raises:
       ConfigError: there is none; the message has the nearest shipped names.
     """
-    text, path = str(where), Path(where).expanduser()
+    text, path = str(where), as_path(where, "RECIPE")
     if (path / "config.json").is_file():
         return (path / "config.json").resolve(), path.resolve().name
     if path.is_file() and path.suffix in (".py", ".json"):
@@ -145,7 +145,7 @@ def _from_json(path: Path, name: str, trust: bool) -> Recipe:
     return Recipe(
         config,
         name,
-        source=beside.read_text(encoding="utf-8") if beside.is_file() else None,
+        source=read_source(beside) if beside.is_file() else None,
         module=own.module.__name__ if own else None,
         run_dir=path.parent if path.name == "config.json" else None,
     )

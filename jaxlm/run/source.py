@@ -39,10 +39,7 @@ def load_source(path: Path) -> Source:
       ConfigError: it cannot be read, or an error in it; the message names file and line.
     """
     path = path.absolute()
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}.") from error
+    text = read_source(path)
     name = "jaxlm_recipe_" + hashlib.sha256(f"{path}\n{text}".encode()).hexdigest()[:16]
     if name not in _LOADED:
         spec = importlib.util.spec_from_file_location(name, path)
@@ -51,14 +48,22 @@ def load_source(path: Path) -> Source:
         sys.modules[name] = module  # before it runs: dataclasses look their module up there
         try:
             run_code(path, lambda: exec(compile(text, str(path), "exec"), vars(module)))
+            import cloudpickle
+
+            run_code(path, lambda: cloudpickle.register_pickle_by_value(module))
         except BaseException:
             del sys.modules[name]
             raise
-        import cloudpickle
-
-        cloudpickle.register_pickle_by_value(module)
         _LOADED[name] = Source(path, text, module)
     return _LOADED[name]
+
+
+def read_source(path: Path) -> str:
+    """The text of a recipe. Raises ConfigError where it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}. Give a file of UTF-8 text.") from error
 
 
 def source_of(config: Any) -> Source | None:
@@ -87,16 +92,25 @@ def run_code(path: Path, call: Callable[[], Any], *, shipped: bool = False) -> A
     try:
         return call()
     except SyntaxError as error:
-        raise ConfigError(f"{error.filename or path}:{error.lineno}: {error.msg}.") from error
+        line = f":{error.lineno}" if error.lineno else ""
+        raise ConfigError(f"{error.filename or path}{line}: {error.msg}.") from error
     except UserError as error:
         if shipped:
             raise
         raise ConfigError(f"{_place(path, error)}: {error}") from error
-    except (Exception, SystemExit) as error:
-        said = f"{type(error).__name__}: {error}".rstrip(": ")
-        raise ConfigError(f"{_place(path, error)}: {said}") from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise ConfigError(f"{_place(path, error)}: {_said(error)}") from error
     finally:
         sys.path[:] = before
+
+
+def _said(error: BaseException) -> str:
+    try:
+        return f"{type(error).__name__}: {error}".rstrip(": ")
+    except Exception:  # its own `__str__` raises
+        return type(error).__name__
 
 
 def _place(path: Path, error: BaseException) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from jaxlm.core import ConfigError
 from jaxlm.core.errors import nearest
-from jaxlm.run.check import construct, describe, fit, fit_fields, hints, is_value, join, require_names
+from jaxlm.run.check import construct, describe, fit, fit_fields, hints, is_value, join, require_names, show
 
 FORMAT = 1
 """Number of the form of this JSON; raised when an older jaxlm would misread it."""
@@ -190,4 +190,4 @@ class _Reader:
 
 
 def _kind(value: Any) -> str:
-    return f"{type(value).__name__} {value!r}"[:100]
+    return f"{type(value).__name__} {show(value)}"

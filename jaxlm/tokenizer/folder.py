@@ -74,9 +74,9 @@ def _description(path: Path) -> dict[str, Any]:
         )
     try:
         description = json.loads(read_part(path))
-        found, wanted = description["format"], {"kind", "digest", "fields"}
-        missing = wanted - description.keys()
-    except (ValueError, KeyError, TypeError) as error:
+        found, wanted = description["format"], {"kind": str, "digest": str, "fields": dict}
+        missing = [name for name, kind in wanted.items() if not isinstance(description.get(name), kind)]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _broken(path, error) from error
     if found != FORMAT:
         raise RunError(f"{path} has format {found}, this jaxlm reads {FORMAT}. Use the jaxlm that wrote it.")

@@ -118,7 +118,22 @@ BAD = [
     # recipes
     ("train without.py", 2, "{place}/without.py:1: has no function `config`. A recipe defines def config() -> RunConfig."),
     ("train raises.py", 2, "{place}/raises.py:13: KeyError: 'small'"),
+    (
+        "train ~nobody-here/tiny.py",
+        2,
+        "RECIPE: '~nobody-here/tiny.py' is no path: Could not determine home directory. Give another.",
+    ),
+    (
+        f"train {'a' * 300}",
+        2,
+        f"RECIPE: '{'a' * 76}... is no path: a name in it is longer than 255 bytes. Give another.",
+    ),
     # run folders
+    (
+        "generate ~nobody-here/run --prompt a",
+        2,
+        "RUN: '~nobody-here/run' is no path: Could not determine home directory. Give another.",
+    ),
     ("train newer --train.steps 4", 2, NEWER),
     ("train tiny.py --run-dir newer --train.steps 4", 2, NEWER),
     ("train tiny.py --run-dir new --from newer", 2, NEWER),

@@ -86,6 +86,14 @@ class TestMain:
         assert json.loads(out) == {"error": "a fault in jaxlm itself: ZeroDivisionError: division by zero", "exit_code": 1}
         assert "Traceback (most recent call last)" in err
 
+    def test_a_file_that_is_not_ours_to_read_is_named(self, capsys, monkeypatch):
+        def refuse(words):
+            raise PermissionError(13, "Permission denied", "/their/run")
+
+        monkeypatch.setattr(main_module, "_run", refuse)
+        words = "/their/run: Permission denied. Change who may read and write it, or name another\n"
+        assert run(capsys, "happen", "well") == (1, "", words)
+
     def test_help(self, capsys):
         code, out, _ = run(capsys, "happen", "--help")
         assert code == 0
@@ -178,6 +186,17 @@ def test_help_of_a_recipe_that_needs_a_dial(capsys, recipe):
     assert code == 0
     assert "--layers INT" in out
     assert "needs it and has no default. Give --layers VALUE." in out
+
+
+def test_help_of_a_recipe_whose_dials_have_odd_types(capsys, recipe):
+    Path(recipe).write_text(Path(recipe).read_text().replace("layers: int = 2", "layers: set[int] = 2"))
+    code, out, err = run(capsys, "train", recipe, "--help")
+    assert (code, err) == (0, "")
+    assert (
+        "Dials of tiny.py:\n\nThey cannot be shown. Give each a type that a flag can have, and a default of that type.\nTypeError: "
+        in out
+    )
+    assert "--train.steps INT" in out
 
 
 def python(*words):

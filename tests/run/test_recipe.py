@@ -110,6 +110,10 @@ def test_numbers_take_the_type_of_their_field(recipe):
         ("    return RunConfig(", "    return RunConfig((", "{}:33: '(' was never closed."),
         ("from pathlib import Path", "from pathlib import Pth", "{}:5: ImportError: cannot import name 'Pth' from 'pathlib'"),
         ("from pathlib import Path", "raise SystemExit(3)", "{}:5: SystemExit: 3"),
+        ("from pathlib import Path", "raise GeneratorExit(3)", "{}:5: GeneratorExit: 3"),
+        ("from pathlib import Path", "class Mute(Exception): __str__ = None\nraise Mute", "{}:6: Mute"),
+        ("from pathlib import Path", "\0", "{}: source code string cannot contain null bytes."),
+        ("seq_len=16", "seq_len=type('Mute', (), {'__repr__': None})()", "data.seq_len: <Mute> was given, int is allowed."),
     ],
 )
 def test_errors_in_a_recipe_name_file_and_line(recipe, old, new, words):

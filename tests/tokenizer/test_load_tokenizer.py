@@ -70,9 +70,13 @@ def test_bad_descriptions_are_named(tmp_path):
     path.write_text("{")
     with pytest.raises(RunError, match=r"jaxlm_tokenizer\.json is broken"):
         load_tokenizer(tmp_path)
-    path.write_text('{"format": 1}')
-    with pytest.raises(RunError, match=r"jaxlm_tokenizer\.json is broken"):
-        load_tokenizer(tmp_path)
+    for text, lacking in {
+        '{"format": 1}': "digest, fields, kind",
+        '{"format": 1, "kind": {}, "digest": 3, "fields": {}}': "digest, kind",
+    }.items():
+        path.write_text(text)
+        with pytest.raises(RunError, match=rf"jaxlm_tokenizer\.json is broken \(it lacks {lacking}\)"):
+            load_tokenizer(tmp_path)
     path.write_text('{"format": 2, "kind": "bytes", "digest": "", "fields": {}}')
     with pytest.raises(RunError, match=r"has format 2, this jaxlm reads 1"):
         load_tokenizer(tmp_path)
