@@ -30,7 +30,8 @@ class StopSignals:
 
     Python runs handlers between two of its own instructions, and a compilation is one that can take minutes. So a thread
     reads signals as they come (`signal.set_wakeup_fd`): what KeyboardInterrupt has not ended `GRACE` seconds after the
-    second SIGINT, it ends. Outside the main thread, where Python allows no handlers, nothing is done.
+    second SIGINT, it ends. The system queues no signals: two SIGINTs within about a millisecond, or while the process does
+    not get to run, are one to it, and to us. Outside the main thread, where Python allows no handlers, nothing is done.
     """
 
     def __init__(self) -> None:
