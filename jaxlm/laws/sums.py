@@ -37,9 +37,10 @@ def weight_zero(subject: Subject) -> Iterator[Verdict]:
     """What weighs nothing moves nothing: not a bit of any gradient."""
     batch = dict(subject.batch)
     kept = np.random.default_rng(0).random(batch["weights"].shape) < 0.5
-    batch["weights"] = batch["weights"] * kept
+    weighed = [name for name in batch if name.endswith("weights")]  # an objective of several terms has several
+    batch.update({name: batch[name] * kept for name in weighed})
     ordinary = subject.ordinary
-    other = np.where(batch["weights"] > 0, batch["targets"], ordinary[batch["targets"] % len(ordinary)])
+    other = np.where(sum(batch[name] for name in weighed) > 0, batch["targets"], ordinary[batch["targets"] % len(ordinary)])
     gradients = [_gradient(subject, {**batch, "targets": targets}) for targets in (batch["targets"], other)]
     moved = sum(int((a != b).sum()) for a, b in zip(*map(jax.tree.leaves, gradients), strict=True))
     yield Verdict.exact("a target of weight 0 has no gradient", moved, "numbers of the gradient move")
