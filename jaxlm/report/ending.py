@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from shlex import quote
 from typing import Any, NamedTuple
 
 from jaxlm.data import Store
 from jaxlm.generate import Continuation, fill_mask, stream_pieces
 from jaxlm.report.compressors import bits_per_byte
-from jaxlm.report.held_out import gaps, openings, texts, unigram_nats
+from jaxlm.report.held_out import first_words, gaps, openings, texts, unigram_nats
 from jaxlm.tokenizer.base import Tokenizer
 from jaxlm.train.run import Run
 
@@ -40,7 +41,8 @@ def show_ending(run: Run, params: Any, tokenizer: Tokenizer, store: Store, summa
     elif log.samples and tokenizer.vocab.mask is not None:
         _show_filled(model, params, tokenizer, gaps(store, tokenizer, log.samples), say)
     say(f"\nThe run lies in {_short(run.folder)}. Next:")
-    for line in _next_commands(_short(run.folder), model.attention, own):
+    words = first_words(store, tokenizer, 2 if model.attention == "causal" else 6)
+    for line in _next_commands(_short(run.folder), model.attention, words, own):
         say(f"  {line}")
 
 
@@ -85,11 +87,11 @@ def _show_filled(model: Any, params: Any, tokenizer: Tokenizer, hidden: list[tup
         say(f"\n  {prompt}\n    it was: {word};  the model says: {guesses}")
 
 
-def _next_commands(folder: str, attention: str, own: Own) -> list[str]:
+def _next_commands(folder: str, attention: str, words: list[str], own: Own) -> list[str]:
     if attention == "causal":
-        use = f"jaxlm generate {folder} --prompt 'Return the' --top 5"
+        use = f"jaxlm generate {folder} --prompt {quote(' '.join(words))} --top 5"
     else:
-        use = f"jaxlm fill-mask {folder} --prompt 'Return the [MASK] of the list.'"
+        use = f"jaxlm fill-mask {folder} --prompt {quote(' '.join([*words[:2], '[MASK]', *words[3:]]))}"
     show = f"jaxlm data show {folder} --step 1 --row 0"
     again = f"jaxlm train {folder} --run-dir {folder}-again --train.seed 1"
     trusted = (own.model, own.any, own.any)

@@ -1,6 +1,7 @@
 """What a token store holds out: its text, back from its tokens, and how predictable its tokens are by themselves."""
 
 from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 
@@ -39,6 +40,16 @@ def openings(store: Store, tokenizer: Tokenizer, number: int, length: int = 48) 
         found = [text[k * len(text) // number :] for text in found for k in range(number)]
     chosen = [found[k * len(found) // number] for k in range(number)]
     return [text[:length].rsplit(" ", 1)[0] if " " in text[:length].strip() else text[:length] for text in chosen]
+
+
+def first_words(store: Store, tokenizer: Tokenizer, number: int) -> list[str]:
+    """So many words of letters that follow each other, the first that the held-out documents begin with; else any words."""
+    beginnings = [text[:1000].split() for text in islice(texts(store, tokenizer, "validation"), 20)]
+    for words in beginnings:
+        for i in range(len(words) - number + 1):
+            if all(word.isalpha() for word in words[i : i + number]):
+                return words[i : i + number]
+    return max(beginnings, key=len, default=[])[:number]
 
 
 def gaps(store: Store, tokenizer: Tokenizer, number: int) -> list[tuple[str, str]]:

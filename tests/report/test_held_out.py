@@ -6,7 +6,7 @@ import pytest
 
 from jaxlm.core import Document
 from jaxlm.data import write_store
-from jaxlm.report.held_out import gaps, openings, texts, unigram_nats
+from jaxlm.report.held_out import first_words, gaps, openings, texts, unigram_nats
 from jaxlm.tokenizer import Characters, SentencePiece
 
 SENTENCE = "the cat sat on the mat and the dog sat on the floor"
@@ -44,6 +44,13 @@ def test_openings_are_whole_words_of_different_documents(tmp_path, characters):
     assert [text[0] for text in found] == ["x", "y", "z"]
     assert all(len(text) <= 48 for text in found)
     assert all(f" {SENTENCE} ".startswith(f"{text[1:]} ") for text in found)
+
+
+def test_first_words_are_neighbours_of_letters_alone_where_there_are_some(tmp_path, characters):
+    held_out = store(tmp_path / "store", characters, ["one", "one two three"])
+    assert first_words(held_out, characters, 3) == ["one", "two", "three"]
+    assert first_words(held_out, characters, 4) == ["one", "two", "three"]
+    assert first_words(store(tmp_path / "short", characters, ["a"]), characters, 2) == ["a"]
 
 
 def test_a_gap_hides_one_word_and_nothing_else(tmp_path, pieces):

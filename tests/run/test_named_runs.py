@@ -15,11 +15,13 @@ from jaxlm.checkpoint.config import CheckpointConfig
 from jaxlm.core import ConfigError, RunError, Source
 from jaxlm.corpus import TextFiles
 from jaxlm.data.config import DataConfig
+from jaxlm.data.store import open_store
 from jaxlm.generate import Continuation
 from jaxlm.models import gpt2
 from jaxlm.objectives import CausalLM
 from jaxlm.optim import AdamW
 from jaxlm.parallel.config import MeshConfig
+from jaxlm.report.held_out import first_words
 from jaxlm.run.api import train_recipe
 from jaxlm.run.config import RunConfig
 from jaxlm.run.folder import decide_folder
@@ -254,8 +256,11 @@ def test_the_next_commands_of_a_run_with_classes_of_its_own_bear_trust(config, t
     said = []
     first = jaxlm.fit(config, tmp_path / "plain")
     train_recipe(load_recipe("own.py", ["--of", str(first.dir / "config.json")]), run_dir=tmp_path / "own", say=said.append)
+    store = open_store(Path(json.loads((first.dir / "data.json").read_text())["store"]))
+    held_out = first_words(store, first.tokenizer, 2)
+    assert len(held_out) == 2
     assert said[-3:] == [
-        "  jaxlm generate own --prompt 'Return the' --top 5",
+        f"  jaxlm generate own --prompt '{' '.join(held_out)}' --top 5",
         "  jaxlm data show own --step 1 --row 0 --trust",
         "  jaxlm train own --run-dir own-again --train.seed 1 --trust",
     ]
