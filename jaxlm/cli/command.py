@@ -25,9 +25,9 @@ class Command:
     """What else `--help` says of these arguments, where the positional ones were given."""
 
 
-def positional(meaning: str) -> Any:
-    """A field for a word that must be given; it is shown as the field's name in capitals."""
-    return dataclasses.field(metadata={"kind": "positional", "meaning": meaning})
+def positional(meaning: str, default: Any = dataclasses.MISSING) -> Any:
+    """A field for a word, a str, shown as the field's name in capitals. It must be given where it has no default."""
+    return dataclasses.field(default=default, metadata={"kind": "positional", "meaning": meaning})
 
 
 def flag(default: Any, value: str, meaning: str) -> Any:
@@ -84,7 +84,8 @@ def parse(command: Command, words: Sequence[str], *, lenient: bool = False) -> A
             values[waiting.pop(0)] = word
         else:
             raise ConfigError(f"{word!r}: one word too many. Allowed: {usage(command)}")
-    missing = [w.upper() for w in waiting] + [key for key, name in flags.items() if _required(fields[name]) and name not in values]
+    shown = [(name.upper(), name) for name in waiting] + list(flags.items())
+    missing = [key for key, name in shown if _required(fields[name]) and name not in values]
     if missing and lenient:
         return None
     if missing:
@@ -96,12 +97,11 @@ def usage(command: Command) -> str:
     """The synopsis in one line."""
     parts = [f"jaxlm {command.name}"]
     for name, field in _fields(command.arguments).items():
-        if field.metadata["kind"] == "positional":
-            parts.append(name.upper())
-        elif field.metadata["kind"] == "rest":
+        if field.metadata["kind"] == "rest":
             parts.append(field.metadata["value"])
         else:
-            shown = f"{_flag_name(name)} {field.metadata['value']}".rstrip()
+            positional = field.metadata["kind"] == "positional"
+            shown = name.upper() if positional else f"{_flag_name(name)} {field.metadata['value']}".rstrip()
             parts.append(shown if _required(field) else f"[{shown}]")
     return " ".join([*parts, "[--json]"])
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from jaxlm.cli import main as main_module
-from jaxlm.cli.command import Command, flag, parse, positional, usage
+from jaxlm.cli.command import Command, flag, help_text, parse, positional, usage
 from jaxlm.cli.main import COMMANDS, main
 from jaxlm.core import ConfigError, RunError, UserError
 from jaxlm.core.lookup import load
@@ -38,6 +38,12 @@ class Needy:
     text: str = flag(MISSING, "TEXT", "A text.")
 
 
+@dataclass(frozen=True)
+class Spare:
+    first: str = positional("A word.")
+    dir: str = positional("A folder.", default="runs")
+
+
 def happen(words: Words) -> Mapping[str, Any]:
     print("for people")
     events = {"config": ConfigError("c"), "run": RunError("r"), "stop": StoppedError("s"), "ctrl-c": KeyboardInterrupt()}
@@ -48,6 +54,8 @@ def happen(words: Words) -> Mapping[str, Any]:
 
 COMMAND = Command("happen", "Something happens.", Words, happen, ("jaxlm happen well",))
 NEEDY = Command("needy", "Needs.", Needy, lambda words: {}, ("jaxlm needy --text a",))
+
+OPTIONAL = Command("optional", "May.", Spare, lambda words: {}, ("jaxlm optional a",))
 
 
 @pytest.fixture
@@ -146,6 +154,17 @@ def test_flags_become_arguments():
         parse(NEEDY, [])
 
 
+def test_a_word_with_a_default_may_be_left_out():
+    assert usage(OPTIONAL) == "jaxlm optional FIRST [DIR] [--json]"
+    assert parse(OPTIONAL, ["a"]) == Spare("a", "runs")
+    assert parse(OPTIONAL, ["a", "b"]) == Spare("a", "b")
+    assert "  DIR     A folder. (default: runs)\n" in help_text(OPTIONAL, [])
+    for words, message in {"": "jaxlm optional: FIRST is missing. Allowed: ", "a b c": "'c': one word too many. Allowed: "}.items():
+        with pytest.raises(ConfigError) as error:
+            parse(OPTIONAL, words.split())
+        assert str(error.value) == f"{message}{usage(OPTIONAL)}"
+
+
 def test_flags_of_the_command_stand_anywhere_after_recipe():
     words = "tiny.py --width 3 --run-dir runs/x --train.steps 1 2 --from runs/y --log.no-progress --trust"
     found = parse(load(COMMANDS["train"]), words.split())
@@ -158,7 +177,7 @@ def test_every_command_has_its_name_and_help_with_examples(capsys, name):
     code, out, err = run(capsys, *name.split(), "--help")
     assert (code, err) == (0, "")
     assert out.startswith(f"usage: jaxlm {name} ")
-    assert f"\nexamples:\n  jaxlm {name} " in out
+    assert f"\nexamples:\n  jaxlm {name}" in out
     assert load(COMMANDS[name]).name == name
 
 
