@@ -18,7 +18,8 @@ from jaxlm.run.assemble import Materials, assemble, check_config, examples, mode
 from jaxlm.run.check import as_path
 from jaxlm.run.config import RunConfig, with_schedule_length
 from jaxlm.run.difference import Difference
-from jaxlm.run.folder import Decision, RunFolder, decide_folder, lock_folder
+from jaxlm.run.files import RunFolder
+from jaxlm.run.folder import Decision, decide_folder
 from jaxlm.run.loaded import (
     Loaded,
     load_run,
@@ -29,6 +30,7 @@ from jaxlm.run.loaded import (
     run_folder,
     run_tokenizer,
 )
+from jaxlm.run.lock import lock_folder
 from jaxlm.run.overview import overview
 from jaxlm.run.recipe import Recipe, recipe_of
 from jaxlm.run.saved import needs_trust, read_data, read_json

@@ -17,7 +17,7 @@ from jaxlm.parallel.mesh import make_mesh
 from jaxlm.parallel.placement import local_rows
 from jaxlm.parallel.rules import batch_shards
 from jaxlm.run.config import RunConfig
-from jaxlm.run.folder import RunFolder
+from jaxlm.run.files import RunFolder
 from jaxlm.run.vocab import with_vocab
 from jaxlm.tokenizer.base import Tokenizer
 from jaxlm.train.log import Log, MetricsFile, TensorBoard, progress

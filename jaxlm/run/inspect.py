@@ -12,7 +12,7 @@ from jaxlm.data.store import HEADER
 from jaxlm.parallel.config import MeshConfig
 from jaxlm.run.assemble import Materials, assemble, examples
 from jaxlm.run.config import RunConfig
-from jaxlm.run.folder import RunFolder
+from jaxlm.run.files import RunFolder
 from jaxlm.run.loaded import newest_step, restored_params, run_folder, run_tokenizer
 from jaxlm.run.saved import read_config, read_json
 from jaxlm.run.source import source_of

@@ -15,7 +15,7 @@ from jaxlm.parallel.config import MeshConfig
 from jaxlm.parallel.mesh import make_mesh
 from jaxlm.parallel.shardings import param_shardings
 from jaxlm.run.check import as_path
-from jaxlm.run.folder import RunFolder
+from jaxlm.run.files import RunFolder
 from jaxlm.run.saved import read_data, read_group, read_json
 from jaxlm.run.vocab import with_vocab
 from jaxlm.tokenizer import load_tokenizer

@@ -3,12 +3,14 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jaxlm.core import ConfigError
-from jaxlm.run.config import RunConfig
 from jaxlm.run.source import load_source
 from jaxlm.run.values import RECIPE, from_json, require_format
+
+if TYPE_CHECKING:
+    from jaxlm.run.config import RunConfig
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -22,7 +24,7 @@ def read_json(path: Path) -> dict[str, Any]:
     return node
 
 
-def read_config(path: Path, *, trust: bool = False) -> RunConfig:
+def read_config(path: Path, *, trust: bool = False) -> "RunConfig":
     """The whole config.
 
     Args:
@@ -31,6 +33,8 @@ def read_config(path: Path, *, trust: bool = False) -> RunConfig:
     Raises:
       ConfigError: as `from_json`.
     """
+    from jaxlm.run.config import RunConfig
+
     node = read_json(path)
     return from_json(node, RunConfig, trust=trust, recipe=_own_names(path, node, trust), where=str(path))
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from jaxlm.cli.main import main
-from jaxlm.run.folder import RunFolder, lock_folder
+from jaxlm.run.files import RunFolder
+from jaxlm.run.lock import lock_folder
 from jaxlm.tokenizer import Characters
 
 RECIPE = """

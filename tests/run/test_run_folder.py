@@ -10,7 +10,9 @@ import pytest
 
 from jaxlm.core import ConfigError, RunError
 from jaxlm.run.difference import Difference
-from jaxlm.run.folder import RunFolder, decide_folder, is_used, lock_folder
+from jaxlm.run.files import RunFolder
+from jaxlm.run.folder import decide_folder
+from jaxlm.run.lock import ending, is_used, lock_folder
 from jaxlm.run.recipe import load_recipe
 
 
@@ -111,7 +113,8 @@ def test_what_is_no_run_folder(recipe, tmp_path):
 HOLD = """
 import sys, time
 from pathlib import Path
-from jaxlm.run.folder import RunFolder, lock_folder
+from jaxlm.run.files import RunFolder
+from jaxlm.run.lock import lock_folder
 with lock_folder(RunFolder(Path(sys.argv[1]))):
     print("held", flush=True)
     time.sleep(60)
@@ -156,4 +159,13 @@ def test_the_lock_dies_with_its_process(recipe, holder):
     with lock_folder(folder):
         assert is_used(folder)
         assert folder.lock.read_text() == f"{os.getpid()}\n"
+        assert ending(folder) is None
     assert not is_used(folder)
+    assert ending(folder) == ("finished", "")
+
+
+def test_one_who_is_refused_leaves_the_lock_as_it_is(holder, tmp_path):
+    folder = RunFolder(tmp_path / "runs/tiny")
+    with pytest.raises(RunError), lock_folder(folder):
+        pass
+    assert folder.lock.read_text() == f"{holder.pid}\n"
