@@ -18,6 +18,7 @@ COMMANDS = {
     "selftest": "jaxlm.cli.selftest:COMMAND",
     "generate": "jaxlm.cli.generate:COMMAND",
     "fill-mask": "jaxlm.cli.fill_mask:COMMAND",
+    "runs": "jaxlm.cli.runs:COMMAND",
     "data build": "jaxlm.cli.data_build:COMMAND",
     "data show": "jaxlm.cli.data_show:COMMAND",
     "data verify": "jaxlm.cli.data_verify:COMMAND",

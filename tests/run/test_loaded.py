@@ -17,6 +17,7 @@ from jaxlm.models import gpt2
 from jaxlm.objectives import CausalLM
 from jaxlm.optim import AdamW
 from jaxlm.run.config import RunConfig
+from jaxlm.run.runs import find_runs
 from jaxlm.tokenizer import Bytes
 from jaxlm.train.config import LogConfig, TrainConfig
 
@@ -56,6 +57,12 @@ def test_what_fit_returns(run, place):
     assert loaded.model.embed.vocab_size == loaded.tokenizer.vocab.size
     jax.tree.map(np.testing.assert_array_equal, loaded.params, kept[4])
     assert len({float(np.abs(tree["embed"]["table"]).sum()) for tree in kept.values()}) == 4  # it did learn
+
+
+def test_it_is_found_among_runs(run, place):
+    found = {each.name: each for each in find_runs(place)[0]}["run"]
+    assert (found.model, found.objective, found.step, found.state) == ("causal 1x16", "CausalLM", 4, "finished")
+    assert found.metrics["eval/loss"] == run[0].summary["eval/loss"]
 
 
 def test_load_returns_the_same(run, place):
