@@ -29,7 +29,7 @@ COMMANDS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command; returns the exit code: 0 done, 1 error of the run, 2 wrong usage, 130 interrupted, else the error's.
+    """Runs one command; returns the exit code, one of `jaxlm.core.errors.EXIT_CODES`.
 
     With `--json` the last line of stdout is one JSON object, `{"error": ..., "exit_code": ...}` where it failed, and all
     else goes to stderr.

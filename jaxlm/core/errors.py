@@ -10,6 +10,15 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+EXIT_CODES = {
+    0: "done; of `train`: the last step is saved",
+    1: "an error of the run or its input: a broken file, a loss that is not finite, a run in use; or a fault in jaxlm itself",
+    2: "wrong usage or config, found before a device is touched",
+    75: "stopped by SIGTERM or Ctrl-C with the state saved: the same command goes on",
+    130: "interrupted by Ctrl-C at once: what was saved before stands",
+}
+"""What the command line ends with; each class of error below has one of these."""
+
 
 class UserError(Exception):
     """Something that the user can mend; the command line prints the message alone and leaves with `exit_code`."""

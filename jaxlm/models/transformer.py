@@ -29,6 +29,7 @@ class Transformer(Settings):
     """
 
     embed: Embed
+    """From ids to vectors."""
     decoder: tuple[Stack, ...]
     """The stacks that tokens pass, in order; BERT's attend both ways."""
     heads: tuple[tuple[str, Settings], ...]
@@ -36,6 +37,7 @@ class Transformer(Settings):
     norm: Norm | None = None
     """After the last block (pre-norm models)."""
     dtype: Literal["float32", "bfloat16"] = "float32"
+    """What is computed in."""
     remat: Literal["none", "full", "dots", "all_dots"] = "none"
     """What the backward pass computes again instead of keeping: nothing; all within a block; all but products with
     parameters; all but products. On a CPU it saves memory only where layers are scanned."""

@@ -17,8 +17,11 @@ class AdamW(Optimizer):
     """
 
     b1: float = 0.9
+    """Share of the old that the mean of g keeps at each update."""
     b2: float = 0.95
+    """Share of the old that the mean of g^2 keeps."""
     epsilon: float = 1e-8
+    """Added to the root of the mean of g^2."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

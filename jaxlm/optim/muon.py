@@ -23,9 +23,13 @@ class Muon(Optimizer):
     adam_learning_rate: float = 3e-3
     """The peak of what follows Adam."""
     b1: float = 0.9
+    """Of what follows Adam: share of the old that the mean of g keeps at each update."""
     b2: float = 0.95
+    """Of what follows Adam: share of the old that the mean of g^2 keeps."""
     momentum: float = 0.95
+    """Of hidden matrices: share of the old that the mean of g keeps."""
     epsilon: float = 1e-8
+    """Added to the norm by which a matrix is divided before it is orthogonalised."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

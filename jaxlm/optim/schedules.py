@@ -31,6 +31,7 @@ class Cosine(Schedule):
     """Half a cosine from the peak to `final` of it (arXiv:1608.03983)."""
 
     final: float = 0.1
+    """Share of the peak at the end."""
 
     def factor(self, step: Any, warmup_steps: int, steps: int) -> Any:
         return self.final + (1 - self.final) * 0.5 * (1 + jnp.cos(jnp.pi * _progress(step, warmup_steps, steps)))
@@ -41,6 +42,7 @@ class Linear(Schedule):
     """A straight line from the peak to `final` of it (BERT)."""
 
     final: float = 0.0
+    """Share of the peak at the end."""
 
     def factor(self, step: Any, warmup_steps: int, steps: int) -> Any:
         return 1 - (1 - self.final) * _progress(step, warmup_steps, steps)
@@ -51,7 +53,9 @@ class WSD(Schedule):
     """Warm-up, stable, decay: the peak, then a straight line to `final` over the last `decay` of the steps (arXiv:2404.06395)."""
 
     decay: float = 0.2
+    """Share of all steps, at their end, over which the rate falls."""
     final: float = 0.0
+    """Share of the peak at the end."""
 
     def factor(self, step: Any, warmup_steps: int, steps: int) -> Any:
         return 1 - (1 - self.final) * _progress(step, max(steps * (1 - self.decay), warmup_steps), steps)

@@ -38,6 +38,7 @@ class SentencePiece(TokenizerConfig):
     vocab_size: int = 8000
     """Ids at most, special ones and the 256 bytes among them; a small text may give fewer."""
     model_type: Literal["unigram", "bpe"] = "unigram"
+    """How pieces are found: a probabilistic model, or merges of the commonest pairs."""
     num_sentinels: int = 0
     """Sentinel ids, for span objectives."""
     max_train_bytes: int = 64 << 20

@@ -25,11 +25,13 @@ class Attention(Mixer):
     """softmax(q k^T / sqrt(K)) v over the tokens of the same segment, those before only where causal."""
 
     num_heads: int
+    """H; they share the width of the model unless `head_dim` is given."""
     num_kv_heads: int | None = None
     """Key/value heads, each shared by num_heads / num_kv_heads heads; None: as many as heads."""
     head_dim: int | None = None
     """None: embed_dim / num_heads."""
     causal: bool = True
+    """Tokens see none that come after them."""
     rotary_theta: float | None = None
     """Base of rotary positions; None: no rotation."""
     query_key_norm: Norm | None = None
@@ -38,6 +40,7 @@ class Attention(Mixer):
     """Each key takes a learned share of the one before it, so that a single layer can find what followed a token when it
     last stood there (smeared keys: Olsson et al. 2022, arXiv:2209.11895, section "Argument 2")."""
     bias: bool = True
+    """In all projections."""
     dropout: float = 0.0
     """Of the attention weights."""
     stddev: float | None = 0.02

@@ -17,10 +17,13 @@ class Block(Settings):
     """pre: x + f(norm(x)) (GPT-2); post: norm(x + f(x)) (the 2017 transformer, BERT)."""
 
     attention: Mixer
+    """The half that mixes tokens."""
     mlp: Settings
     """The half that treats each token alone; its module is called with (x_BLD, context) and gives y_BLD."""
     norm: Norm = LayerNorm()
+    """Two of it a block: one each for attention and feed-forward."""
     norm_place: Literal["pre", "post"] = "pre"
+    """Before what is added to the residual, or after the addition."""
     dropout: float = 0.0
     """Of what attention and feed-forward add to the residual."""
 

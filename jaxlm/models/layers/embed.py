@@ -18,16 +18,21 @@ class Embed(Settings):
     """Token vectors plus, where set, those of positions and token types; then a norm and dropout (BERT)."""
 
     embed_dim: int
+    """D, the width of the model."""
     vocab_size: int | None = None
     """None: the tokenizer's."""
     table_multiple: int = 1
     """The table's rows are padded to a multiple of this, so that a mesh axis divides them; the rest is never predicted."""
     positions: LearnedPositions | SinusoidalPositions | None = None
+    """Vectors of positions that are added; None: none (rotary positions are the attention's)."""
     num_token_types: int = 0
+    """Kinds of tokens with a vector each (BERT's sentences A and B); 0: none."""
     norm: Norm | None = None
+    """Of the sum; None: none."""
     scale_by_sqrt_dim: bool = False
     """Multiply token vectors by sqrt(embed_dim) (the 2017 transformer)."""
     dropout: float = 0.0
+    """Of the result."""
     stddev: float | None = 0.02
     """Of initial vectors; None: 1 / sqrt(embed_dim)."""
 

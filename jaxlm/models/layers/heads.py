@@ -21,7 +21,9 @@ class VocabHead(Settings):
     tied: bool = True
     """Score with the input's table; else with one of its own."""
     bias: bool = False
+    """One number for each word of the vocabulary."""
     transform: bool = False
+    """A dense layer, the activation and the norm before the scores."""
     activation: Literal["gelu", "gelu_exact", "relu", "relu_squared", "silu"] = "gelu_exact"
     """Of the transform."""
     norm: Norm | None = None
@@ -40,6 +42,7 @@ class Pooler(Settings):
     """tanh(dense(first token)), BERT's summary of a text: [B, D]."""
 
     stddev: float | None = 0.02
+    """Of initial weights; None: 1 / sqrt(fan in)."""
 
     def build(self, name: str) -> nn.Module:
         return PoolerModule(self, name=name)

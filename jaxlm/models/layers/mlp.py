@@ -28,9 +28,13 @@ class MLP(Settings):
     """down(activation(up(x))), or down(activation(gate(x)) * up(x)) where gated (SwiGLU: silu; arXiv:2002.05202)."""
 
     mlp_dim: int
+    """F, the width of the hidden layer."""
     activation: Literal["gelu", "gelu_exact", "relu", "relu_squared", "silu"] = "gelu"
+    """gelu is the tanh approximation, gelu_exact the error function, relu_squared relu(x)^2 (arXiv:2109.08668)."""
     gated: bool = False
+    """Multiply what is activated by a second projection."""
     bias: bool = True
+    """In all projections."""
     stddev: float | None = 0.02
     """Of initial weights; None: 1 / sqrt(fan in)."""
     output_stddev: float | None = 0.02

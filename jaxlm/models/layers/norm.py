@@ -14,7 +14,9 @@ class LayerNorm(Settings):
     """(x - mean) / sqrt(var + epsilon) * scale + bias, over the last dim (arXiv:1607.06450)."""
 
     epsilon: float = 1e-5
+    """Added to the variance."""
     bias: bool = True
+    """A learned shift."""
 
     def build(self, name: str, axis: str = "embed") -> nn.Module:
         return LayerNormModule(self, axis, name=name)
@@ -25,6 +27,7 @@ class RMSNorm(Settings):
     """x / sqrt(mean(x^2) + epsilon) * scale, over the last dim (arXiv:1910.07467)."""
 
     epsilon: float = 1e-5
+    """Added to the mean square."""
     scale: bool = True
     """A learned scale; without it the layer has no parameters."""
 

@@ -17,6 +17,7 @@ class LearnedPositions(Settings):
     length: int
     """The most positions that the model can tell apart."""
     stddev: float = 0.02
+    """Of initial vectors."""
 
     def build(self, name: str) -> nn.Module:
         return LearnedPositionsModule(self, name=name)

@@ -26,7 +26,9 @@ class Stack(Settings):
     """`repeats` times the blocks of `pattern` in turn: one for GPT-2, dense + banded for GPT-3, local + global for Gemma."""
 
     pattern: tuple[Block, ...]
+    """The blocks that follow each other."""
     repeats: int
+    """How often the whole pattern does."""
 
     def build(self, name: str, *, remat: str = "none", unroll: bool = False) -> nn.Module:
         repeat: Any = Repeat

@@ -1,0 +1,40 @@
+"""Every metric that a run writes, with its unit: names that scripts and plots rely on."""
+
+from typing import Literal, NamedTuple
+
+
+class Metric(NamedTuple):
+    """What a key of `metrics.jsonl` or `summary.json` means."""
+
+    unit: str
+    meaning: str
+    where: Literal["both", "summary"] = "both"
+
+
+METRICS = {
+    "step": Metric("steps", "updates made so far; the first is step 1"),
+    "train/loss": Metric("nats", "what is minimised, of this step's batch: the objective's terms, each divided by its own weight"),
+    "train/nll": Metric("nats a target", "-ln of the probability of what was to be predicted, of this step's batch"),
+    "train/accuracy": Metric("share", "targets of this step's batch that the model holds likeliest (masked objectives)"),
+    "train/grad_norm": Metric("", "length of the whole gradient, before it is clipped"),
+    "train/learning_rate": Metric("", "the rate of this step, as the schedule has it"),
+    "eval/loss": Metric("nats", "the loss over the held-out text, without dropout: sums over all of it, divided once"),
+    "eval/bits_per_byte": Metric(
+        "bits a byte", "what one byte of the held-out text costs, whatever the tokenizer (causal objectives)"
+    ),
+    "eval/bits_per_masked_byte": Metric(
+        "bits a byte", "what one byte of hidden held-out text costs, all around it known (masked objectives)"
+    ),
+    "eval/accuracy": Metric("share", "hidden tokens of the held-out text that the model holds likeliest (masked objectives)"),
+    "data/position": Metric("rows", "rows of training text seen so far: the number of the next"),
+    "perf/tokens_per_s": Metric(
+        "tokens a second", "places of rows, padding among them, since the start; without compiling, evaluation, saving"
+    ),
+    "perf/mfu": Metric("share", "of the devices' peak FLOP/s that the model's own FLOPs need; absent where no peak is known"),
+    "state": Metric("", "finished or stopped", "summary"),
+    "train/seconds": Metric("seconds", "since the loop of this start began, compiling and evaluation among them", "summary"),
+    "train/resumed_from": Metric(
+        "steps", "step of the checkpoint that this start of the run went on from; 0: it began anew", "summary"
+    ),
+}
+"""By key. An objective of one's own adds `train/NAME` and `eval/NAME` for each metric that its loss sums up."""
