@@ -39,28 +39,25 @@ class Loaded:
         """Continuations of each prompt; see `jaxlm.generate.generate_texts` for settings (max_tokens, temperature, ...)."""
         from jaxlm.generate import generate_texts
 
-        prompts = [prompts] if isinstance(prompts, str) else prompts
-        return generate_texts(self.model, self.params, self.tokenizer, prompts, **settings)
+        return generate_texts(self.model, self.params, self.tokenizer, _texts(prompts, "generate: prompts"), **settings)
 
     def fill_mask(self, prompts: str | list[str], top: int = 5) -> list[Any]:
         """Of each prompt with [MASK]s: the likeliest pieces for each; see `jaxlm.generate.fill_mask`."""
         from jaxlm.generate import fill_mask
 
-        prompts = [prompts] if isinstance(prompts, str) else prompts
-        return fill_mask(self.model, self.params, self.tokenizer, prompts, top=top)
+        return fill_mask(self.model, self.params, self.tokenizer, _texts(prompts, "fill_mask: prompts"), top=top)
 
     def score(self, texts: str | list[str]) -> list[Any]:
         """What each token of each text costs the model, in nats and bits; see `jaxlm.evaluate.score`."""
         from jaxlm.evaluate import score
 
-        return score(self.model, self.params, self.tokenizer, [texts] if isinstance(texts, str) else texts)
+        return score(self.model, self.params, self.tokenizer, _texts(texts, "score: texts"))
 
     def embed(self, texts: str | list[str], pooling: Literal["mean", "cls"] | None = "mean") -> np.ndarray:
         """A vector of each text, or those of its tokens; see `jaxlm.evaluate.embed`."""
         from jaxlm.evaluate import embed
 
-        texts = [texts] if isinstance(texts, str) else texts
-        return embed(self.model, self.params, self.tokenizer, texts, pooling=pooling)
+        return embed(self.model, self.params, self.tokenizer, _texts(texts, "embed: texts"), pooling=pooling)
 
 
 def load_run(where: str | Path, *, trust: bool = False) -> Loaded:
@@ -137,6 +134,21 @@ def require_stored(folder: RunFolder, abstract: Any) -> None:
 def _checkpoints(folder: RunFolder) -> "closing[CheckpointStore]":
     newest_step(folder)
     return closing(CheckpointStore(folder.checkpoints, CheckpointConfig(), read_only=True))
+
+
+def _texts(given: Any, key: str) -> list[str]:
+    """One text or several, as a list. Raises ConfigError where a part is none."""
+    texts = [given] if isinstance(given, str) else given
+    if not isinstance(texts, list | tuple):
+        raise ConfigError(f"{key}: {_kind(given)} was given. Allowed: a str, or a list of them.")
+    for i, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise ConfigError(f"{key}: number {i} is {_kind(text)}. Allowed: a str, or a list of them.")
+    return list(texts)
+
+
+def _kind(value: Any) -> str:
+    return f"{type(value).__name__} {value!r}"[:80]
 
 
 def _summary(folder: RunFolder) -> dict[str, Any]:

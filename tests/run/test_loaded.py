@@ -59,6 +59,15 @@ def test_what_fit_returns(run, place):
     assert len({float(np.abs(tree["embed"]["table"]).sum()) for tree in kept.values()}) == 4  # it did learn
 
 
+@pytest.mark.parametrize("name", ["generate", "fill_mask", "score", "embed"])
+def test_what_is_no_text_is_refused(run, name):
+    key = f"{name}: {'prompts' if name in ('generate', 'fill_mask') else 'texts'}"
+    for given, what in {(3,): "number 0 is int 3", ("a", b"b"): "number 1 is bytes b'b'", None: "NoneType None was given"}.items():
+        with pytest.raises(ConfigError) as error:
+            getattr(run[0], name)(given)
+        assert str(error.value) == f"{key}: {what}. Allowed: a str, or a list of them."
+
+
 def test_it_is_found_among_runs(run, place):
     found = {each.name: each for each in find_runs(place)[0]}["run"]
     assert (found.model, found.objective, found.step, found.state) == ("causal 1x16", "CausalLM", 4, "finished")
