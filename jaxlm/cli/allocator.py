@@ -26,7 +26,8 @@ def keep_pages() -> bool:
     XLA allocates a step's temporaries anew in each step. By default glibc returns large ones to the system at once, and
     a third of a training step on a CPU is spent on getting their pages back, zeroed. Huge pages, where the system gives
     them to who asks, win some percent more. The price: the process stays as large as it ever was. Call it before jax is
-    imported. `JAXLM_KEEP_PAGES=0` in the environment switches it off.
+    imported, and before a thread of Python's has a heap of its own: XLA's would share it. `JAXLM_KEEP_PAGES=0` in the
+    environment switches it off.
     """
     if os.environ.get(SWITCH) == "0" or not computes_on_cpu() or not _under_glibc():
         return False

@@ -21,6 +21,8 @@ class Command:
     run: Callable[[Any], Mapping[str, Any]]
     """Takes the arguments, prints for people, returns what `--json` prints. An exit code other than 0 is a UserError's."""
     examples: tuple[str, ...]
+    before: Callable[[], Any] | None = None
+    """Called before the first thread is started, and before anything that takes time is imported."""
     more_help: Callable[[Any], str] | None = None
     """What else `--help` says of these arguments, where the positional ones were given."""
 

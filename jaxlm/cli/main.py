@@ -1,4 +1,4 @@
-"""The console entry: finds the command, prints results and errors, decides the exit code."""
+"""The command line: finds the command, prints results and errors, decides the exit code."""
 
 import contextlib
 import json
@@ -6,8 +6,10 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
+from jaxlm.cli.entry import entry
+from jaxlm.cli.interrupt import INTERRUPTED, listen
 from jaxlm.core import ConfigError, UserError
 from jaxlm.core.errors import nearest
 from jaxlm.core.lookup import load
@@ -44,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         result, code = {**error.details, **_failed(str(error), error.exit_code)}, error.exit_code
     except KeyboardInterrupt:
-        result, code = _failed("interrupted", 130), 130
+        result, code = _failed("interrupted", INTERRUPTED), INTERRUPTED
     except BrokenPipeError:  # the reader of our output has gone (`jaxlm ... | head`)
         os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
         return 1
@@ -57,16 +59,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     if as_json:
         print(json.dumps(result, default=str), file=stdout, flush=True)
     return code
-
-
-def entry() -> NoReturn:
-    """`main`, then the end of the process."""
-    code = main()
-    if code == 130:  # what still compiles in another thread would crash the interpreter on its way out
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-    sys.exit(code)
 
 
 def _run(words: Sequence[str]) -> Mapping[str, Any]:
@@ -86,7 +78,11 @@ def _run(words: Sequence[str]) -> Mapping[str, Any]:
         text = help_text(command, [word for word in words if word not in ("--help", "-h")])
         print(text)
         return {"help": text}
-    return command.run(parse(command, words))
+    arguments = parse(command, words)
+    if command.before:
+        command.before()
+    listen()
+    return command.run(arguments)
 
 
 def _find(words: Sequence[str]) -> tuple[str, Sequence[str]]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jaxlm.cli.allocator import keep_pages
 from jaxlm.cli.command import Command, flag, positional, rest
 
 
@@ -21,9 +22,6 @@ class TrainArguments:
 
 def run(arguments: TrainArguments) -> Mapping[str, Any]:
     """Trains, or goes on where the run stopped; returns the run's summary."""
-    from jaxlm.cli.allocator import keep_pages
-
-    keep_pages()  # before anything imports jax, as recipes do
     from jaxlm.run.recipe import load_recipe
     from jaxlm.run.saved import read_json
 
@@ -52,5 +50,6 @@ COMMAND = Command(
         "jaxlm train my_recipe.py --from runs/quickstart",
         "jaxlm train quickstart --help     every dial and field, with type, default and meaning",
     ),
+    before=keep_pages,
     more_help=more_help,
 )

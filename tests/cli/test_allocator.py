@@ -78,13 +78,14 @@ def test_nothing_is_set_on_import_or_where_it_is_switched_off():
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-def test_train_calls_it_before_the_recipe_imports_jax():
+def test_train_calls_it_before_anything_imports_jax_or_has_a_heap_of_its_own():
     program = (
-        "import sys\n"
+        "import sys, threading\n"
         "import jaxlm.cli.allocator as allocator\n"
-        "allocator.keep_pages = lambda: sys.exit('jax' in sys.modules)\n"
-        "from jaxlm.cli.main import main\n"
-        "main(['train', 'nano/gpt2'])\n"
+        "allocator.keep_pages = lambda: sys.exit('jax' in sys.modules or threading.active_count() > 1)\n"
+        "from jaxlm.cli.entry import entry\n"
+        "sys.argv[1:] = ['train', 'nano/gpt2']\n"
+        "entry()\n"
         "sys.exit('train went on without it')\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
