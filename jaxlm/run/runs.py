@@ -13,6 +13,7 @@ from jaxlm.run.difference import differences
 from jaxlm.run.files import RunFolder
 from jaxlm.run.lock import FINISHED, STOPPED, ending, is_used
 from jaxlm.run.saved import holds_own, read_json
+from jaxlm.run.values import require_format
 
 RUNNING = "running"
 
@@ -140,6 +141,7 @@ def _read(name: str, folder: RunFolder) -> FoundRun:
     config = read_json(folder.config)
     if not {"model", "objective", "train"} <= config.keys():
         raise ConfigError(f"{folder.config}: not a run's: it has no model, objective and train")
+    require_format(config, str(folder.config))
     summary = read_json(folder.summary) if folder.summary.is_file() else {}
     metrics = _newest(folder.metrics) or {key: value for key, value in summary.items() if _is_number(value)}
     about = shape(config["model"]), _class(config["objective"]), config["train"]["seed"]

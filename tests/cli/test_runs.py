@@ -186,6 +186,13 @@ def test_what_is_broken_or_anothers_has_a_line(capsys):
     assert lines[-1] == "other is left out: runs/other/config.json: not a run's: it has no model, objective and train"
 
 
+def test_a_run_of_a_newer_jaxlm_is_left_out(capsys):
+    make("runs/new", {**config(), "format": 99}, loss=1.0)
+    found = as_json(capsys)
+    assert (found["runs"], found["left_out"][0]["name"]) == ([], "new")
+    assert "format 99 is newer" in found["left_out"][0]["reason"]
+
+
 def test_a_line_that_is_being_written_does_not_count(capsys):
     folder = make("runs/a", loss=1.0, finished=False)
     with folder.metrics.open("a") as file:
