@@ -80,3 +80,9 @@ def recipe_file(block: Block) -> Path | None:
     """The name of the file that a python block stands for: its first line is a comment that says nothing but the name."""
     first = re.match(r"# ([\w./-]+\.py)(\s{2,}.*)?$", block.text.splitlines()[0]) if block.text.strip() else None
     return Path(first[1]) if first else None
+
+
+def quoted_example(block: Block) -> Path | None:
+    """The example that a python block shows a part of, within `examples/`: its first line is `# in examples/name.py`."""
+    first = re.match(r"# in examples/([\w/-]+\.py)$", block.text.partition("\n")[0])
+    return Path(first[1]) if first else None

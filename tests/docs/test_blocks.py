@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from document_blocks import Block, blocks, commands, recipe_file, split
+from document_blocks import Block, blocks, commands, quoted_example, recipe_file, split
 
 DOCUMENT = """
 ```sh
@@ -45,6 +45,11 @@ def test_lines(line, expected):
 def test_a_block_that_is_a_file():
     assert recipe_file(Block("python", "# focal.py        jaxlm train focal.py\nx = 1\n", 1)) == Path("focal.py")
     assert recipe_file(Block("python", "# see focal.py\n", 1)) is None
+
+
+def test_a_block_that_shows_an_example():
+    assert quoted_example(Block("python", "# in examples/focal.py\nx = 1\n", 1)) == Path("focal.py")
+    assert quoted_example(Block("python", "# focal.py\nx = 1\n", 1)) is None
 
 
 def test_an_open_block_is_an_error():

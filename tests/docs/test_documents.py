@@ -1,8 +1,10 @@
 """What the documents show works: code blocks are run or checked, links lead somewhere.
 
-Each document is one session in an empty folder. Python blocks are run. Of the commands,
+Each document is one session in an empty folder. Python blocks are run; one that begins with `# name.py` is such a file for the
+commands after it, and one that begins with `# in examples/name.py` stands in that example as it is. Of the commands,
 
     jaxlm train nano/...            is run, for 2 steps
+    jaxlm train name.py             is run, for 2 steps, where a block above is that file
     jaxlm ... RUN                   is run where a command above has made that run
     jaxlm ... all else              is parsed: command, flags, and each name and type of a recipe's config
     ./launch/x.sh, bash .ci/run     must be there
@@ -15,7 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from document_blocks import Block, blocks, commands, recipe_file
+from document_blocks import Block, blocks, commands, quoted_example, recipe_file
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted(
@@ -25,7 +27,7 @@ DOCUMENTS = sorted(
     if path.name not in ("log.md", "CHANGELOG.md")
 )
 LANGUAGES = {"sh", "console", "python", "text", "json", "toml"}
-OTHERS = {"cd", "git", "head", "kill", "mypy", "pip", "pytest", "python", "python3", "ruff", "source", "tail", "tensorboard"}
+OTHERS = {"cd", "git", "head", "kill", "mkdocs", "mypy", "pip", "pytest", "python", "python3", "ruff", "source", "tail", "tensorboard"}
 """Programs that are not the project's: their names are all that is checked."""
 
 
@@ -62,8 +64,19 @@ def run_python(block: Block, document: Path, names: dict) -> None:
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(block.text)
+    check_quote(block, f"{document.relative_to(ROOT)}:{block.line}")
     code = "\n" * (block.line - 1) + block.text  # so that an error names the document's line
     exec(compile(code, str(document), "exec"), names)
+
+
+def check_quote(block: Block, where: str) -> None:
+    """What a block shows of an example is in it; a block that is a file of an example's name is that example."""
+    example = ROOT / "examples" / (quoted_example(block) or recipe_file(block) or "")
+    if quoted_example(block) is None and not example.is_file():
+        return
+    assert example.is_file(), f"{where}: examples/{example.name} is not there"
+    quote = block.text.partition("\n")[2].strip()
+    assert quote in example.read_text(), f"{where}: this is not, or no longer, what examples/{example.name} has"
 
 
 def check_command(words: list[str], where: str) -> None:
@@ -95,7 +108,7 @@ def check_jaxlm(words: list[str], where: str) -> None:
         parsed = parse(load(COMMANDS[name]), arguments)
         recipe = getattr(parsed, "recipe", None)
         if recipe is not None and (recipe.endswith((".py", ".json")) or not recipe.startswith("runs/")):
-            if recipe.startswith("configs/"):
+            if recipe.startswith(("configs/", "examples/")):
                 recipe = str(ROOT / recipe)
             load_recipe(recipe, parsed.overrides)
     except UserError as error:
@@ -113,7 +126,7 @@ def give_text(words: list[str]) -> None:
 
 def must_run(words: list[str]) -> bool:
     if words[0] == "train":
-        return words[1].startswith("nano/")
+        return words[1].startswith("nano/") or Path(words[1]).is_file()
     return any((Path(word) / "checkpoints").is_dir() for word in words)
 
 
