@@ -27,7 +27,22 @@ DOCUMENTS = sorted(
     if path.name not in ("log.md", "CHANGELOG.md")
 )
 LANGUAGES = {"sh", "console", "python", "text", "json", "toml"}
-OTHERS = {"cd", "git", "head", "kill", "mkdocs", "mypy", "pip", "pytest", "python", "python3", "ruff", "source", "tail", "tensorboard"}
+OTHERS = {
+    "cd",
+    "git",
+    "head",
+    "kill",
+    "mkdocs",
+    "mypy",
+    "pip",
+    "pytest",
+    "python",
+    "python3",
+    "ruff",
+    "source",
+    "tail",
+    "tensorboard",
+}
 """Programs that are not the project's: their names are all that is checked."""
 
 
