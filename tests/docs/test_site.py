@@ -1,6 +1,8 @@
 """The site of the documents: its links, and a place for each page."""
 
 import importlib.util
+import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,19 @@ def site_links():
 )
 def test_links_out_of_the_documents(site_links, markdown, page, expected, needed):
     assert site_links.in_site(markdown, page) == (expected or markdown, needed)
+
+
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
+ITEM = re.compile(r"(- |\d+\. )")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_an_empty_line_precedes_each_list(page):
+    """Else the site shows it as one paragraph; other readers of Markdown do not mind."""
+    text = re.sub(r"(?ms)^```.*?^```$", "", page.read_text())
+    for before, line in pairwise(text.splitlines()):
+        begins = ITEM.match(line) and not ITEM.match(before) and not before.startswith(" ")
+        assert not begins or not before.strip(), f"{page.name}: put an empty line before {line!r}"
 
 
 def test_the_site_builds_without_a_warning(tmp_path):
