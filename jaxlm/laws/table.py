@@ -1,5 +1,6 @@
 """All laws, and how they are judged: a law that breaks by an error is broken."""
 
+import traceback
 from collections.abc import Callable, Iterator
 
 from jaxlm.laws import counts, execution, generation, learning, rows, sight, sums
@@ -26,5 +27,7 @@ def verdicts(law: Law, subject: Subject) -> Iterator[Verdict]:
     try:
         yield from law(subject)
     except Exception as error:
-        said = str(error).strip().split("\n")[0]
-        yield Verdict((law.__doc__ or law.__name__).split("\n")[0], False, f"{type(error).__name__}: {said}")
+        said = (str(error).strip() or "no words").split("\n")[0]
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        sentence = (law.__doc__ or law.__name__).split("\n")[0].rstrip(".")
+        yield Verdict(sentence, False, f"{type(error).__name__} in {frame.filename}:{frame.lineno}: {said}")

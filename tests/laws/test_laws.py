@@ -161,11 +161,11 @@ class Fails(CausalLM):
         (
             WritesToTheStore(),
             rows.purity,
-            "The same windows and key give the same row, whatever came before; the store is not written to.",
+            "The same windows and key give the same row, whatever came before; the store is not written to",
         ),
         (MasksNothing(), rows.targets, "most targets are hidden from the model"),
         (TooManyMasks(), rows.statistics, "of the chosen, [MASK]: 0.8"),
-        (Fails(), rows.fields, "Names, shapes and types: rows of a batch can be stacked, those of padding too."),
+        (Fails(), rows.fields, "Names, shapes and types: rows of a batch can be stacked, those of padding too"),
         (Mean(), sums.halves, "the sums of two parts add up to the whole"),
         (WrongDenominator(), sums.names, "what a term is divided by is the weight that it was summed with"),
         (OtherNames(), sums.names, "the terms of loss and weights are the same"),
