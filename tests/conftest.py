@@ -1,7 +1,9 @@
 """Eight simulated devices, one compile cache for the run, no folder of the user's touched."""
 
 import os
+import signal
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,10 @@ if "JAXLM_CACHE" not in os.environ:
     os.environ["JAXLM_CACHE"] = _FOLDER.name
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", os.path.join(os.environ["JAXLM_CACHE"], "compiled"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
+
+if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # a shell lets what it starts in the background ignore Ctrl-C, and the commands that tests start and interrupt inherit that
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
