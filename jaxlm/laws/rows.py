@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from jaxlm.core import Window
-from jaxlm.laws.subject import Subject, Verdict, shortened
+from jaxlm.laws.subject import Subject, Verdict, glued, shortened
 
 FIELDS = {"tokens": np.int32, "positions": np.int32, "segments": np.int32, "targets": np.int32, "weights": np.float32}
 SHORT = 24
@@ -44,15 +44,10 @@ def targets(subject: Subject) -> Iterator[Verdict]:
     """By changing each token of some short rows: where it is asked for, and where it is seen."""
     visible = asked = crossing = strays = 0
     causal = subject.model.attention == "causal"
-    length = subject.objective.raw_length(SHORT)
-    for row, windows in enumerate(subject.windows[:16]):
-        if len(windows[0].ids_N) < length:
-            break
-        window = shortened(_cut(windows[0], length), length - row % 4)
-        others = [_cut(other, length) for other in windows[1:]]
+    for row, window, others in _two_documents(subject):
         before = subject.example(row, (window, *others), SHORT)
         places_before = np.zeros(0, int)
-        for r in np.flatnonzero(window.segments_N > 0).tolist():
+        for r in _changeable(subject, window):
             after = subject.example(row, (_changed(window, r, subject.ordinary), *others), SHORT)
             weighed = (before["weights"] > 0) & (after["weights"] > 0)
             asking = np.flatnonzero((before["targets"] != after["targets"]) & weighed)
@@ -75,6 +70,45 @@ def targets(subject: Subject) -> Iterator[Verdict]:
         yield Verdict.exact(law, strays, "tokens are not")
     else:
         yield Verdict.not_here(law, "the objective reports no bits per byte")
+
+
+def documents(subject: Subject) -> Iterator[Verdict]:
+    """By the same changes: which document each given token is of, and where it stands in it."""
+    joined = shared = late = given = 0
+    for row, window, others in _two_documents(subject):
+        before = subject.example(row, (window, *others), SHORT)
+        origin = np.zeros(SHORT, int)
+        """Of each given token, the document that it came from; 0: from none."""
+        for r in _changeable(subject, window):
+            after = subject.example(row, (_changed(window, r, subject.ordinary), *others), SHORT)
+            origin[before["tokens"] != after["tokens"]] = window.segments_N[r]
+        for segment in set(before["segments"].tolist()) - {0}:
+            places = before["segments"] == segment
+            positions = before["positions"][places]
+            given += int(places.sum())
+            joined += len(set(origin[places].tolist()) - {0}) > 1
+            late += int(positions.min() != 0)
+            shared += len(positions) - len(set(positions.tolist()))
+    yield Verdict.exact("documents keep segments of their own", joined, "segments hold two documents")
+    told = f"segments begin late, {shared} of {given} tokens share a position"
+    yield Verdict.exact("positions count anew in each document", late + shared, f"faults: {late} {told}")
+
+
+def _changeable(subject: Subject, window: Window) -> list[int]:
+    """Places of tokens; where both sides are seen those of ordinary ones, for a special one decides what may be drawn."""
+    ordinary = np.isin(window.ids_N, subject.ordinary)
+    causal = subject.model.attention == "causal"
+    return np.flatnonzero((window.segments_N > 0) & (ordinary | causal)).tolist()
+
+
+def _two_documents(subject: Subject) -> Iterator[tuple[int, Window, list[Window]]]:
+    """(row, window, the others) of some short rows of two documents, of unlike length."""
+    length = subject.objective.raw_length(SHORT)
+    for row, windows in enumerate(subject.windows[:16]):
+        if len(windows[0].ids_N) < length:
+            break
+        cuts = [_cut(window, length) for window in (*windows, subject.windows[(row + 1) % len(subject.windows)][0])]
+        yield row, shortened(glued(cuts[0], cuts[-1]), length - row % 4), cuts[1:-1]
 
 
 def statistics(subject: Subject) -> Iterator[Verdict]:

@@ -86,10 +86,11 @@ class Subject:
 
     @cached_property
     def batch(self) -> dict[str, np.ndarray]:
-        """16 rows of uneven weight: of growing lengths, the last a row of padding."""
+        """16 rows of uneven weight: of falling lengths, every second of two documents, the last a row of padding."""
         rows: list[Example] = []
         for i in range(15):
             first, *others = self.windows[i % len(self.windows)]
+            first = glued(first, self.windows[(i + 1) % len(self.windows)][0]) if i % 2 else first
             kept = len(first.ids_N) - (i * 5) % (len(first.ids_N) // 2)
             rows.append({**self.example(i, (shortened(first, kept), *others)), "row": np.array(i, np.int32)})
         return stack([*rows, {**self.padding(), "row": np.array(-1, np.int32)}])
@@ -113,6 +114,22 @@ def shortened(window: Window, kept: int) -> Window:
         segments_N=np.where(place, window.segments_N, 0),
         positions_N=np.where(place, window.positions_N, 0),
         others={name: shortened(other, kept) for name, other in window.others.items()},
+    )
+
+
+def glued(first: Window, second: Window) -> Window:
+    """The beginnings of two windows as two documents in one: stores of long documents seldom have a window of two."""
+    half = len(first.ids_N) // 2
+    sizes = half, len(first.ids_N) - half
+    sentences_N = None
+    if first.sentences_N is not None and second.sentences_N is not None:
+        sentences_N = np.concatenate([first.sentences_N[: sizes[0]], second.sentences_N[: sizes[1]]])
+    return Window(
+        ids_N=np.concatenate([first.ids_N[: sizes[0]], second.ids_N[: sizes[1]]]),
+        segments_N=np.repeat(np.array([1, 2], np.int32), sizes),
+        positions_N=np.concatenate([np.arange(size, dtype=np.int32) for size in sizes]),
+        sentences_N=sentences_N,
+        others={name: glued(other, second.others[name]) for name, other in first.others.items()},
     )
 
 

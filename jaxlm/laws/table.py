@@ -10,7 +10,7 @@ Law = Callable[[Subject], Iterator[Verdict]]
 
 LAWS: dict[str, tuple[Law, ...]] = {
     "model": (execution.named_axes, sight.sight, counts.parameters, counts.flops, generation.cached),
-    "rows": (rows.fields, rows.purity, rows.padding, rows.targets, rows.statistics),
+    "rows": (rows.fields, rows.purity, rows.padding, rows.targets, rows.documents, rows.statistics),
     "loss": (sums.names, sums.halves, sums.weight_zero),
     "step": (execution.microbatches, execution.layers, execution.sharding, learning.overfit),
 }

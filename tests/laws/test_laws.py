@@ -62,6 +62,23 @@ class Crossing(CausalLM):
 
 
 @dataclass(frozen=True)
+class Joined(CausalLM):
+    """All documents of a row in one segment: they see each other."""
+
+    def prepare(self, windows, rng, vocab, seq_len):
+        example = super().prepare(windows, rng, vocab, seq_len)
+        return {**example, "segments": np.minimum(example["segments"], 1)}
+
+
+@dataclass(frozen=True)
+class CountsOn(CausalLM):
+    """Positions go on from one document to the next."""
+
+    def prepare(self, windows, rng, vocab, seq_len):
+        return {**super().prepare(windows, rng, vocab, seq_len), "positions": np.arange(seq_len, dtype=np.int32)}
+
+
+@dataclass(frozen=True)
 class WeighsPadding(CausalLM):
     def prepare(self, windows, rng, vocab, seq_len):
         example = super().prepare(windows, rng, vocab, seq_len)
@@ -156,6 +173,8 @@ class Fails(CausalLM):
         (OffByOne(), rows.targets, "no target is among the tokens that its place sees"),
         (OneTooFar(), rows.targets, "each token is asked for once, after the one before it"),
         (Crossing(), rows.targets, "a target is of its place's document"),
+        (Joined(), rows.documents, "documents keep segments of their own"),
+        (CountsOn(), rows.documents, "positions count anew in each document"),
         (WeighsPadding(), rows.padding, "padding weighs nothing"),
         (NoiseInOrder(), rows.purity, "a row is a pure function of windows and key"),
         (
