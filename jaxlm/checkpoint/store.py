@@ -12,7 +12,7 @@ from typing import Any
 
 from jaxlm.checkpoint.config import CheckpointConfig
 from jaxlm.core import RunError
-from jaxlm.core.trees import leaf_names
+from jaxlm.core.trees import leaf_names, shape_difference
 
 PARAMS, STATE, META = "params", "state", "meta"
 """What a checkpoint holds: the parameters, all else of the state, and plain JSON; each can be read alone."""
@@ -107,16 +107,14 @@ class CheckpointStore:
                 stored = self._checkpointer.checkpointables_metadata(step).metadata.get(PARAMS)
         except Exception as error:
             raise self._damaged(step, error) from error
-        there, here = dict(leaf_names(stored)), dict(leaf_names(abstract))
-        if not there:  # so Orbax tells of a file that it cannot read; loading has the reason
+        if not leaf_names(stored):  # so Orbax tells of a file that it cannot read; loading has the reason
             return
-        for name in sorted(there.keys() | here.keys()):
-            old, new = (tuple(tree[name].shape) if name in tree else "absent" for tree in (there, here))
-            if old != new:
-                raise RunError(
-                    f"checkpoint {self.folder / str(step)} is of another model: parameter {name} is {old} there and {new} by "
-                    "config and tokenizer. Bring back the config.json and tokenizer/ that it was saved with"
-                )
+        if found := shape_difference(stored, abstract):
+            name, old, new = found
+            raise RunError(
+                f"checkpoint {self.folder / str(step)} is of another model: parameter {name} is {old} there and {new} by "
+                "config and tokenizer. Bring back the config.json and tokenizer/ that it was saved with"
+            )
 
     def _load(self, step: int | None, items: dict[str, Any]) -> dict[str, Any]:
         step = self._newest() if step is None else step

@@ -31,7 +31,7 @@ def keep_pages() -> bool:
     """
     if os.environ.get(SWITCH) == "0" or not computes_on_cpu() or not _under_glibc():
         return False
-    libc = ctypes.CDLL(None, use_errno=True)
+    libc = ctypes.CDLL(None)
     settings = (_M_MMAP_MAX, _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_ARENA_MAX)
     if not all(libc.mallopt(parameter, value) for parameter, value in settings):
         return False

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jaxlm.cli.command import Command, flag, positional
+from jaxlm.core.table import aligned
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,7 @@ def row_lines(shown: Mapping[str, Any]) -> list[str]:
     columns = ("segments", "positions", "tokens", "pieces", "targets", "target_pieces", "weights")
     rows: list[tuple[str, ...]] = [("place", "segment", "position", "id", "token", "target", "", "weight")]
     rows += [(str(place), *(_cell(shown[name][place]) for name in columns)) for place in range(len(shown["tokens"]))]
-    widths = [max(len(row[i]) for row in rows) for i in range(8)]
-    return lines + ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return lines + aligned(rows)
 
 
 def _cell(value: Any) -> str:

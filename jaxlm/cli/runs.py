@@ -8,6 +8,7 @@ from typing import Any
 from jaxlm.cli.command import Command, flag, positional
 from jaxlm.core import ConfigError
 from jaxlm.core.errors import nearest
+from jaxlm.core.table import aligned
 from jaxlm.run.runs import FoundRun, Spread, find_runs, groups, spread
 
 Cell = str | float | None
@@ -67,12 +68,7 @@ def run(arguments: RunsArguments) -> Mapping[str, Any]:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    lines = [
-        [cell.rjust(width) if name in NUMBERS else cell.ljust(width) for name, cell, width in zip(head, row, widths, strict=True)]
-        for row in [head, *rows]
-    ]
-    return "\n".join("  ".join(line).rstrip() for line in lines)
+    return "\n".join(aligned([head, *rows], right=[i for i, name in enumerate(head) if name in NUMBERS]))
 
 
 def _shown(value: Cell, run: FoundRun, column: str) -> str:

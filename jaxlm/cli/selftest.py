@@ -21,7 +21,6 @@ class SelftestArguments:
 
 def run(arguments: SelftestArguments) -> Mapping[str, Any]:
     """Prints a line a law; raises where one is broken."""
-    _simulate_devices()  # before anything imports jax, as recipes do
     from jaxlm.run.recipe import load_recipe
     from jaxlm.run.selftest import selftest
 
@@ -46,7 +45,7 @@ def run(arguments: SelftestArguments) -> Mapping[str, Any]:
     return {"laws": found, "holds": True}
 
 
-def _simulate_devices() -> None:
+def simulate_devices() -> None:
     """Lets jax show eight devices on a CPU, for the laws of sharding."""
     from jaxlm.cli.allocator import computes_on_cpu
 
@@ -59,6 +58,7 @@ COMMAND = Command(
     name="selftest",
     summary="Hold a recipe's model and objective to the laws that all models and objectives must keep.",
     arguments=SelftestArguments,
+    before=simulate_devices,  # before anything imports jax, as recipes do
     run=run,
     examples=(
         "jaxlm selftest nano/gpt2",

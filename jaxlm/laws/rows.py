@@ -1,10 +1,11 @@
 """What an objective's `prepare` must keep to: pure, padding of weight 0, and nothing given that is asked."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 
-from jaxlm.core import Window
+from jaxlm.core import Example, Window
 from jaxlm.laws.subject import Subject, Verdict, glued, shortened
 
 FIELDS = {"tokens": np.int32, "positions": np.int32, "segments": np.int32, "targets": np.int32, "weights": np.float32}
@@ -44,11 +45,9 @@ def targets(subject: Subject) -> Iterator[Verdict]:
     """By changing each token of some short rows: where it is asked for, and where it is seen."""
     visible = asked = crossing = strays = 0
     causal = subject.model.attention == "causal"
-    for row, window, others in _two_documents(subject):
-        before = subject.example(row, (window, *others), SHORT)
+    for window, before, changes in _changes(subject):
         places_before = np.zeros(0, int)
-        for r in _changeable(subject, window):
-            after = subject.example(row, (_changed(window, r, subject.ordinary), *others), SHORT)
+        for r, after in changes:
             weighed = (before["weights"] > 0) & (after["weights"] > 0)
             asking = np.flatnonzero((before["targets"] != after["targets"]) & weighed)
             telling = np.flatnonzero(before["tokens"] != after["tokens"])
@@ -75,12 +74,10 @@ def targets(subject: Subject) -> Iterator[Verdict]:
 def documents(subject: Subject) -> Iterator[Verdict]:
     """By the same changes: which document each given token is of, and where it stands in it."""
     joined = shared = late = given = 0
-    for row, window, others in _two_documents(subject):
-        before = subject.example(row, (window, *others), SHORT)
+    for window, before, changes in _changes(subject):
         origin = np.zeros(SHORT, int)
         """Of each given token, the document that it came from; 0: from none."""
-        for r in _changeable(subject, window):
-            after = subject.example(row, (_changed(window, r, subject.ordinary), *others), SHORT)
+        for r, after in changes:
             origin[before["tokens"] != after["tokens"]] = window.segments_N[r]
         for segment in set(before["segments"].tolist()) - {0}:
             places = before["segments"] == segment
@@ -101,14 +98,21 @@ def _changeable(subject: Subject, window: Window) -> list[int]:
     return np.flatnonzero((window.segments_N > 0) & (ordinary | causal)).tolist()
 
 
-def _two_documents(subject: Subject) -> Iterator[tuple[int, Window, list[Window]]]:
-    """(row, window, the others) of some short rows of two documents, of unlike length."""
+def _changes(subject: Subject) -> Iterator[tuple[Window, Example, Iterator[tuple[int, Example]]]]:
+    """Of some short rows of two documents of unlike length: the window, its row, and (place, the row with that token changed)."""
     length = subject.objective.raw_length(SHORT)
     for row, windows in enumerate(subject.windows[:16]):
         if len(windows[0].ids_N) < length:
             break
-        cuts = [_cut(window, length) for window in (*windows, subject.windows[(row + 1) % len(subject.windows)][0])]
-        yield row, shortened(glued(cuts[0], cuts[-1]), length - row % 4), cuts[1:-1]
+        first, *others, second = [_cut(w, length) for w in (*windows, subject.windows[(row + 1) % len(subject.windows)][0])]
+        window = shortened(glued(first, second), length - row % 4)
+        example = partial(_short_row, subject, row, others)
+        changed = ((r, example(_changed(window, r, subject.ordinary))) for r in _changeable(subject, window))
+        yield window, example(window), changed
+
+
+def _short_row(subject: Subject, row: int, others: list[Window], window: Window) -> Example:
+    return subject.example(row, (window, *others), SHORT)
 
 
 def statistics(subject: Subject) -> Iterator[Verdict]:

@@ -15,17 +15,15 @@ SEGMENTS_L = np.array([1] * 5 + [2] * 4 + [0] * 3, np.int32)
 POSITIONS_L = np.array([*range(5), *range(4), 0, 0, 0], np.int32)
 
 
-def influence(subject: Subject) -> np.ndarray:
-    """[L, L]: how much the hidden state at a place moves with the input at another."""
-    model, L = subject.model.eval(), len(SEGMENTS_L)
-    ids_L = subject.ordinary[:L]
-    assert len(ids_L) == L, f"the vocabulary has less than {L} ordinary ids"
-    params = subject.params
-    inputs = Inputs(ids_L[None], POSITIONS_L[None], SEGMENTS_L[None], np.zeros(1, np.int32))
-    probe_LD = jax.random.normal(subject.noise, (L, model.embed.embed_dim))
+def influence(model: Any, params: Any, ids_L: np.ndarray, positions_L: np.ndarray, segments_L: np.ndarray) -> np.ndarray:
+    """[L, L]: how much the hidden state at a place moves with the input at another. The ids are all different: each place has
+    a token of its own, so the gradient of a token's vector is that of its place."""
+    L, D = len(ids_L), model.embed.embed_dim
+    assert len(set(ids_L.tolist())) == L, "each place needs a token of its own"
+    inputs = Inputs(ids_L[None], positions_L[None], segments_L[None], np.zeros(1, np.int32))
+    probe_LD = np.random.default_rng(0).standard_normal((L, D), np.float32)
 
     def scalar(rows_LD: Any, i: Any) -> Any:
-        """Each place has a token of its own, so the gradient of a token's vector is that of its place."""
         table = params["embed"]["table"].at[ids_L].set(rows_LD)
         hidden_LD = model({**params, "embed": {**params["embed"], "table": table}}, inputs).hidden_BLD[0]
         return (hidden_LD.astype(jnp.float32) * probe_LD).sum(-1)[i]
@@ -37,7 +35,9 @@ def influence(subject: Subject) -> np.ndarray:
 
 def sight(subject: Subject) -> Iterator[Verdict]:
     """Look-ahead, segments, padding; and that both sides are seen where the model says so."""
-    seen_LL = influence(subject) > 0
+    ids_L = subject.ordinary[: len(SEGMENTS_L)]
+    assert len(ids_L) == len(SEGMENTS_L), f"the vocabulary has less than {len(SEGMENTS_L)} ordinary ids"
+    seen_LL = influence(subject.model.eval(), subject.params, ids_L, POSITIONS_L, SEGMENTS_L) > 0
     real_L = SEGMENTS_L > 0
     same_LL = SEGMENTS_L[:, None] == SEGMENTS_L[None, :]
     after_LL = ~np.tri(len(SEGMENTS_L), dtype=bool) & same_LL & real_L[:, None]

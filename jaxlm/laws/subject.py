@@ -1,6 +1,6 @@
 """What is judged, and what a judgement is."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxlm.core import Example, Vocab, Window
+from jaxlm.core import Example, Sums, Vocab, Window
 from jaxlm.core.noise import device_key, host_generator
 
 
@@ -94,6 +94,16 @@ class Subject:
             kept = len(first.ids_N) - (i * 5) % (len(first.ids_N) // 2)
             rows.append({**self.example(i, (shortened(first, kept), *others)), "row": np.array(i, np.int32)})
         return stack([*rows, {**self.padding(), "row": np.array(-1, np.int32)}])
+
+    @cached_property
+    def sums(self) -> Callable[[Any, Any], Sums]:
+        """(params, batch) -> the objective's sums with a step's noise; compiled once for a shape of batch."""
+        return jax.jit(lambda params, batch: self.objective.loss(self.model, params, batch, self.noise))
+
+    @cached_property
+    def gradient(self) -> Callable[[Any, Any], Any]:
+        """(params, batch) -> the gradient of the terms' numerators, likewise."""
+        return jax.jit(jax.grad(lambda params, batch: sum(self.sums(params, batch).terms.values())))
 
     def with_model(self, **settings: Any) -> "Subject":
         """The same with other settings of the model; the parameters stay."""

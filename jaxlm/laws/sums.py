@@ -15,7 +15,7 @@ EXACTLY = 1e-5
 
 def names(subject: Subject) -> Iterator[Verdict]:
     """The terms of `loss` are those of `weights`, and so are their weights."""
-    sums, weights = _sums(subject, subject.batch), subject.objective.weights(subject.batch)
+    sums, weights = _sums_and_weights(subject, subject.batch)
     same = sums.terms.keys() == weights.keys()
     yield Verdict("the terms of loss and weights are the same", same, f"{sorted(sums.terms)}; {sorted(weights)}")
     if same:
@@ -50,16 +50,9 @@ def weight_zero(subject: Subject) -> Iterator[Verdict]:
     yield Verdict.exact("rows of padding have no weight and no gradient", weighs + gradient, "numbers are not 0")
 
 
-def _sums(subject: Subject, batch: Any) -> Sums:
-    return jax.jit(lambda params: subject.objective.loss(subject.model, params, batch, subject.noise))(subject.params)
-
-
-def _sums_and_weights(subject: Subject, batch: Any) -> Any:
-    return jax.device_get((_sums(subject, batch), subject.objective.weights(batch)))
+def _sums_and_weights(subject: Subject, batch: Any) -> tuple[Sums, Any]:
+    return jax.device_get((subject.sums(subject.params, batch), subject.objective.weights(batch)))
 
 
 def _gradient(subject: Subject, batch: Any) -> Any:
-    def numerators(params: Any, batch: Any) -> Any:
-        return sum(subject.objective.loss(subject.model, params, batch, subject.noise).terms.values())
-
-    return jax.device_get(jax.jit(jax.grad(numerators))(subject.params, batch))
+    return jax.device_get(subject.gradient(subject.params, batch))

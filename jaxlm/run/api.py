@@ -1,6 +1,6 @@
 """What the commands and `import jaxlm` call: train a recipe, fit a config, load a run."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,7 +9,7 @@ import flax.linen as nn
 
 from jaxlm.core import ConfigError
 from jaxlm.core.errors import writing
-from jaxlm.core.trees import leaf_names
+from jaxlm.core.trees import shape_difference
 from jaxlm.data import default_root
 from jaxlm.parallel.mesh import make_mesh
 from jaxlm.parallel.start import keep_compiled
@@ -178,17 +178,12 @@ def _materials(config: RunConfig, text: Text, decision: Decision, origin: _Origi
 
 def _require_same_shapes(ours: Any, theirs: Any, start_from: str) -> None:
     """Raises ConfigError where two models' parameters differ in name or shape."""
-    own, other = (dict(_shapes(nn.unbox(model.abstract_params()))) for model in (ours, theirs))
-    for name in sorted(own.keys() | other.keys()):
-        if own.get(name) != other.get(name):
-            raise ConfigError(
-                f"--from {start_from}: parameter {name} is {other.get(name, 'absent')} there and {own.get(name, 'absent')} in this "
-                "recipe's model; give the recipe the same model, or start from another run"
-            )
-
-
-def _shapes(params: Any) -> Iterator[tuple[str, tuple[int, ...]]]:
-    return ((name, leaf.shape) for name, leaf in leaf_names(params))
+    if found := shape_difference(*(nn.unbox(model.abstract_params()) for model in (theirs, ours))):
+        name, there, here = found
+        raise ConfigError(
+            f"--from {start_from}: parameter {name} is {there} there and {here} in this recipe's model; give the recipe the same "
+            "model, or start from another run"
+        )
 
 
 def _data_differences(folder: RunFolder, text: Text, start_from: str | None) -> list[Difference]:

@@ -199,6 +199,11 @@ def _isinstance(value: Any, member: Any) -> bool:
         return True
 
 
+def kind(value: Any) -> str:
+    """A value with its class before it, for messages."""
+    return f"{type(value).__name__} {show(value)}"
+
+
 def show(value: Any) -> str:
     """Its `repr`, shortened; its class where that fails, as of an int of 5,000 digits."""
     try:

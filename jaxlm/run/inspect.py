@@ -11,6 +11,7 @@ from jaxlm.core import ConfigError
 from jaxlm.data.store import HEADER
 from jaxlm.parallel.config import MeshConfig
 from jaxlm.run.assemble import Materials, assemble, examples
+from jaxlm.run.check import as_path
 from jaxlm.run.config import RunConfig
 from jaxlm.run.files import RunFolder
 from jaxlm.run.loaded import newest_step, restored_params, run_folder, run_tokenizer
@@ -76,7 +77,7 @@ def store_path(where: str | Path) -> Path:
     Raises:
       ConfigError: it is neither.
     """
-    path = Path(where).expanduser().absolute()
+    path = as_path(where, "STORE")
     if (path / HEADER).is_file():
         return path
     data = RunFolder(path).data

@@ -14,7 +14,7 @@ from jaxlm.models.layers.base import Settings
 from jaxlm.parallel.config import MeshConfig
 from jaxlm.parallel.mesh import make_mesh
 from jaxlm.parallel.shardings import param_shardings
-from jaxlm.run.check import as_path
+from jaxlm.run.check import as_path, kind
 from jaxlm.run.files import RunFolder
 from jaxlm.run.saved import read_data, read_group, read_json
 from jaxlm.run.vocab import with_vocab
@@ -140,15 +140,11 @@ def _texts(given: Any, key: str) -> list[str]:
     """One text or several, as a list. Raises ConfigError where a part is none."""
     texts = [given] if isinstance(given, str) else given
     if not isinstance(texts, list | tuple):
-        raise ConfigError(f"{key}: {_kind(given)} was given. Allowed: a str, or a list of them.")
+        raise ConfigError(f"{key}: {kind(given)} was given. Allowed: a str, or a list of them.")
     for i, text in enumerate(texts):
         if not isinstance(text, str):
-            raise ConfigError(f"{key}: number {i} is {_kind(text)}. Allowed: a str, or a list of them.")
+            raise ConfigError(f"{key}: number {i} is {kind(text)}. Allowed: a str, or a list of them.")
     return list(texts)
-
-
-def _kind(value: Any) -> str:
-    return f"{type(value).__name__} {value!r}"[:80]
 
 
 def _summary(folder: RunFolder) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 
+from jaxlm.core.table import aligned
 from jaxlm.core.trees import leaf_names
 from jaxlm.data import Examples, Store
 from jaxlm.train.run import Run
@@ -17,9 +18,7 @@ def overview(run: Run, store: Store, rows_of: Examples) -> str:
         for name, leaf in leaf_names(abstract.params)
     ]
     head = ("parameter", "shape", "sharding", "bytes a device")
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(4)]
-    table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in [head, *rows]]
-    return "\n".join([*table, *_totals(run, store), *_rows(rows_of), *_short_text(run, rows_of)])
+    return "\n".join([*aligned([head, *rows]), *_totals(run, store), *_rows(rows_of), *_short_text(run, rows_of)])
 
 
 def _totals(run: Run, store: Store) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from jaxlm.core import ConfigError
 from jaxlm.core.errors import nearest
-from jaxlm.run.check import construct, describe, fit, fit_fields, hints, is_value, join, require_names, show
+from jaxlm.run.check import construct, describe, fit, fit_fields, hints, is_value, join, kind, require_names
 
 FORMAT = 1
 """Number of the form of this JSON; raised when an older jaxlm would misread it."""
@@ -52,7 +52,7 @@ def from_json(
       ConfigError: a newer format; an unknown type or field; a value of the wrong type; a class that needs trust.
     """
     if not isinstance(node, Mapping):
-        raise ConfigError(f"{where}: holds {_kind(node)}, not a config. Give a config.json that jaxlm wrote.")
+        raise ConfigError(f"{where}: holds {kind(node)}, not a config. Give a config.json that jaxlm wrote.")
     require_format(node, where)
     reader = _Reader(trust, recipe, where)
     try:
@@ -88,7 +88,7 @@ def _encode(value: Any, key: str, recipe_module: str | None) -> Any:
     if value is None or type(value) in (bool, int, float, str):
         return value
     raise ConfigError(
-        f"{key}: {_kind(value)} cannot be saved. Allowed: numbers, strings, paths, None, tuples, dicts and frozen dataclasses."
+        f"{key}: {kind(value)} cannot be saved. Allowed: numbers, strings, paths, None, tuples, dicts and frozen dataclasses."
     )
 
 
@@ -187,7 +187,3 @@ class _Reader:
             raise ConfigError(
                 f"{join(key, 'type')}: {name!r} in {self.where} is unknown: {error}. Install what it needs, or upgrade jaxlm."
             ) from error
-
-
-def _kind(value: Any) -> str:
-    return f"{type(value).__name__} {show(value)}"

@@ -135,6 +135,11 @@ BAD = [
         2,
         "RUN: '~nobody-here/run' is no path: Could not determine home directory. Give another.",
     ),
+    (
+        "data verify ~nobody-here/store",
+        2,
+        "STORE: '~nobody-here/store' is no path: Could not determine home directory. Give another.",
+    ),
     ("train newer --train.steps 4", 2, NEWER),
     ("train tiny.py --run-dir newer --train.steps 4", 2, NEWER),
     ("train tiny.py --run-dir new --from newer", 2, NEWER),

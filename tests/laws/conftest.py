@@ -10,9 +10,9 @@ SEQ_LEN = 32
 def subject_of():
     """A subject of a tiny model and an objective, on random text."""
 
-    def make(objective, family=None, **settings):
+    def make(objective, **settings):
         settings.setdefault("dropout", 0.1)
-        model = tiny.model(family or tiny.FAMILY_OF.get(type(objective).__mro__[-3], "gpt2"), **settings)
+        model = tiny.model("gpt2" if objective.attention == "causal" else "bert", **settings)
         length = objective.raw_length(SEQ_LEN)
         windows = tuple((tiny.window(length, i, documents=1 + i % 3, padding=i % 4),) for i in range(64))
         return Subject(model, objective, tiny.vocab(), SEQ_LEN, windows)

@@ -25,8 +25,7 @@ def broken(subject, law):
 
 @pytest.mark.parametrize("objective", [CausalLM(), MaskedLM()], ids=lambda o: type(o).__name__)
 def test_ours_hold(subject_of, objective):
-    family = "gpt2" if objective.attention == "causal" else "bert"
-    found = list(judge(subject_of(objective, family, embed_dim=128)))
+    found = list(judge(subject_of(objective, embed_dim=128)))
     assert not [verdict for _, verdict in found if verdict.holds is False]
     tried = {verdict.law for _, verdict in found if verdict.holds}
     assert len(tried) >= 22, tried
@@ -195,8 +194,7 @@ class Fails(CausalLM):
     ids=lambda value: type(value).__name__ if isinstance(value, CausalLM | MaskedLM) else None,
 )
 def test_a_planted_fault_of_an_objective_is_found(subject_of, objective, law, says):
-    family = "gpt2" if objective.attention == "causal" else "bert"
-    assert says in broken(subject_of(objective, family, num_layers=1), law)
+    assert says in broken(subject_of(objective, num_layers=1), law)
 
 
 class Faulty(nn.Module):
@@ -268,29 +266,29 @@ def with_block(subject, **parts):
     ],
 )
 def test_a_planted_fault_of_a_layer_is_found(subject_of, kind, law, says):
-    subject = subject_of(CausalLM(), "gpt2", dropout=0.0)
+    subject = subject_of(CausalLM(), dropout=0.0)
     assert says in broken(with_block(subject, mlp=FaultyMLP(64, kind=kind)), law)
     assert not broken(with_block(subject, mlp=FaultyMLP(64)), law)
 
 
 def test_attention_across_documents_is_found(subject_of):
-    laws = broken(with_block(subject_of(CausalLM(), "gpt2"), attention=Blind(4)), sight.sight)
+    laws = broken(with_block(subject_of(CausalLM()), attention=Blind(4)), sight.sight)
     assert laws == ["no place sees another document", "no place sees padding"]
 
 
 def test_a_cache_that_loses_something_is_found(subject_of):
-    laws = broken(with_block(subject_of(CausalLM(), "gpt2"), attention=Forgetful(4)), generation.cached)
+    laws = broken(with_block(subject_of(CausalLM()), attention=Forgetful(4)), generation.cached)
     assert laws == ["generation with the cache is the same as without"]
 
 
 def test_wrong_counts_are_found(subject_of):
-    subject = subject_of(CausalLM(), "gpt2", embed_dim=128)
+    subject = subject_of(CausalLM(), embed_dim=128)
     boastful = Boastful(**{name: getattr(subject.model, name) for name in vars(subject.model)})
     assert broken(replace(subject, model=boastful), counts.flops) == ["flops_per_token() is within 10 % of XLA's count"]
 
 
 def test_what_does_not_apply_says_why(subject_of):
-    subject = subject_of(MaskedLM(), "bert", num_layers=1)
+    subject = subject_of(MaskedLM(), num_layers=1)
     found = {verdict.law: verdict for law in (sight.sight, generation.cached) for verdict in verdicts(law, subject)}
     assert found["no place sees one after it"].measured == "the model is bidirectional"
     assert found["generation with the cache is the same as without"].holds is None

@@ -9,6 +9,7 @@ import pytest
 import tiny
 
 from jaxlm.core import Inputs
+from jaxlm.laws.sight import influence
 from jaxlm.models.families import FAMILIES
 from jaxlm.models.layers.stack import REMAT
 
@@ -19,42 +20,13 @@ POSITIONS_BL = np.array([[*range(5), *range(4), 0, 0, 0], [*range(L)]], np.int32
 INPUTS = Inputs(TOKENS_BL, POSITIONS_BL, SEGMENTS_BL, np.array([3, 5], np.int32))
 
 
-def influence(model) -> np.ndarray:
-    """[B, L, S]: how much the logits at a position move with the input vector at another; by gradient, exactly 0 or not."""
-    params = tiny.params(model)
-
-    one_hot_BLV = jax.nn.one_hot(TOKENS_BL, tiny.VOCAB_SIZE)
-
-    def hidden(table_BLVD):
-        """The model with a table of its own for each place, so that a gradient tells places apart."""
-        rows = []
-        for b in range(2):
-            table = table_BLVD[b].reshape(L * tiny.VOCAB_SIZE, -1)
-            ids = jnp.arange(L) * tiny.VOCAB_SIZE + TOKENS_BL[b]
-            wide = replace(model, embed=replace(model.embed, vocab_size=L * tiny.VOCAB_SIZE))
-            heads = jnp.zeros(L * tiny.VOCAB_SIZE)
-            own = {**params, "embed": {**params["embed"], "table": table}}
-            if "lm" in own and "bias" in own["lm"]:
-                own = {**own, "lm": {**own["lm"], "bias": heads}}
-            if "lm" in own and "table" in own["lm"]:
-                own = {**own, "lm": {**own["lm"], "table": table}}
-            inputs = Inputs(ids[None], POSITIONS_BL[b : b + 1], SEGMENTS_BL[b : b + 1])
-            rows.append(wide(own, inputs).hidden_BLD[0])
-        return jnp.stack(rows)
-
-    tables = jnp.broadcast_to(params["embed"]["table"], (2, L, *params["embed"]["table"].shape))
-    probe = jax.random.normal(jax.random.key(9), (2, L, 32))
-
-    gradient_BLBLVD = jax.jit(jax.jacrev(lambda tables: (hidden(tables) * probe).sum(-1)))(tables)
-    own_BLLVD = np.einsum("blbsvd->blsvd", gradient_BLBLVD)  # rows do not meet
-    return np.einsum("blsvd,bsv->bls", np.abs(own_BLLVD), one_hot_BLV)
-
-
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("kernel", ["plain", "blocked"])
 def test_a_token_sees_its_segment_and_only_the_past_where_causal(family, kernel):
     model = tiny.model(family, kernel=kernel)
-    seen_BLS = influence(model) > 0
+    ids_L = np.arange(7, 7 + L)
+    rows = zip(POSITIONS_BL, SEGMENTS_BL, strict=True)
+    seen_BLS = np.stack([influence(model, tiny.params(model), ids_L, *row) for row in rows]) > 0
     same_BLS = (SEGMENTS_BL[:, :, None] == SEGMENTS_BL[:, None, :]) & (SEGMENTS_BL[:, None, :] > 0)
     if model.attention == "causal":
         same_BLS &= np.tri(L, dtype=bool)
