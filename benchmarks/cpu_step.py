@@ -48,7 +48,8 @@ class Side:
 
     def __init__(self, command: Sequence[str], log: Path):
         self.log = log.open("w")
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True)
+        env = {**os.environ, "TMPDIR": str(log.parent)}  # it is killed: what it leaves goes with our folder
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True, env=env)
         self._answer()  # compiled and warm
 
     def measure(self, steps: int) -> float:
