@@ -19,7 +19,9 @@ VOCAB_SIZE, SEQ_LEN = 61, 16
 def vocab() -> Vocab:
     special_V = np.zeros(VOCAB_SIZE, bool)
     special_V[:7] = True
-    return Vocab(VOCAB_SIZE, "tiny", pad=0, unk=1, bos=2, eos=3, mask=4, cls=5, sep=6, special_V=special_V)
+    starts_word_V = ~special_V & (np.arange(VOCAB_SIZE) % 2 == 1)
+    ids = {"pad": 0, "unk": 1, "bos": 2, "eos": 3, "mask": 4, "cls": 5, "sep": 6}
+    return Vocab(VOCAB_SIZE, "tiny", **ids, special_V=special_V, starts_word_V=starts_word_V)
 
 
 def model(family: str = "gpt2", **settings: Any) -> Any:

@@ -107,7 +107,7 @@ def _changes(subject: Subject) -> Iterator[tuple[Window, Example, Iterator[tuple
         first, *others, second = [_cut(w, length) for w in (*windows, subject.windows[(row + 1) % len(subject.windows)][0])]
         window = shortened(glued(first, second), length - row % 4)
         example = partial(_short_row, subject, row, others)
-        changed = ((r, example(_changed(window, r, subject.ordinary))) for r in _changeable(subject, window))
+        changed = ((r, example(_changed(window, r, _alike(subject, window.ids_N[r])))) for r in _changeable(subject, window))
         yield window, example(window), changed
 
 
@@ -158,8 +158,14 @@ def _cut(window: Window, length: int) -> Window:
     return Window(ids_N, segments_N, positions_N, sentences_N, others)
 
 
-def _changed(window: Window, place: int, ordinary: np.ndarray) -> Window:
-    """The window with another ordinary token at one place."""
+def _alike(subject: Subject, id: int) -> np.ndarray:
+    """Ordinary ids, ascending, that begin a word where this one does: which words there are decides what may be drawn."""
+    starts_V = subject.vocab.starts_word_V
+    return subject.ordinary if starts_V is None else subject.ordinary[starts_V[subject.ordinary] == starts_V[id]]
+
+
+def _changed(window: Window, place: int, others: np.ndarray) -> Window:
+    """The window with another of these ids at one place."""
     ids_N = window.ids_N.copy()
-    ids_N[place] = ordinary[(np.searchsorted(ordinary, ids_N[place]) + 1) % len(ordinary)]
+    ids_N[place] = others[(np.searchsorted(others, ids_N[place]) + 1) % len(others)]
     return window._replace(ids_N=ids_N)

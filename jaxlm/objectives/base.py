@@ -34,6 +34,9 @@ class Objective:
     bits_name: str | None = None
     """Name under which evaluation reports its metric "nll" in bits a byte of the original text; None: not at all."""
 
+    def check(self, vocab: Vocab) -> None:
+        """Raises ConfigError where the tokenizer lacks a token or mark that it needs; asked before anything is computed."""
+
     def raw_length(self, seq_len: int) -> int:
         """Tokens of one window, to make one row of `seq_len`."""
         return seq_len

@@ -10,6 +10,7 @@ import numpy as np
 from jaxlm.core import ConfigError, Example, Inputs, Sums, Vocab, Window
 from jaxlm.kernels.cross_entropy import token_nll
 from jaxlm.objectives.base import Array, Objective, Share
+from jaxlm.objectives.masking import Masking, Row, Tokens
 
 
 @dataclass(frozen=True)
@@ -17,12 +18,15 @@ class MaskedLM(Objective):
     """Hide some tokens, predict them from both sides.
 
     Of a row's n maskable tokens max(1, round(mask_rate * n)) are chosen, as BERT does, never padding or special
-    tokens. Of the chosen, `replace_with_mask` become [MASK], `replace_with_random` a random ordinary token, the rest
-    stay as they are. Masks are drawn anew each time a row is seen (RoBERTa's dynamic masking).
+    tokens; fewer where `masking` takes whole words and none is left that fits. Of the chosen, `replace_with_mask` become
+    [MASK], `replace_with_random` a random ordinary token, the rest stay as they are. Masks are drawn anew each time a
+    row is seen (RoBERTa's dynamic masking).
     """
 
     mask_rate: float = 0.15
     """Share of the maskable tokens that are predicted."""
+    masking: Masking = Tokens()
+    """Which tokens are chosen: Tokens(), WholeWords() or Spans()."""
     replace_with_mask: float = 0.8
     """Share of the chosen that become [MASK]."""
     replace_with_random: float = 0.1
@@ -41,6 +45,11 @@ class MaskedLM(Objective):
                 "at most 1; BERT has 0.8 and 0.1"
             )
 
+    def check(self, vocab: Vocab) -> None:
+        if vocab.mask is None:
+            raise ConfigError("objective MaskedLM needs a [MASK] token and the tokenizer has none; use one that has")
+        self.masking.check(vocab)
+
     def num_targets(self, num_tokens: int, num_documents: int) -> int:
         return num_tokens - 2 * num_documents  # all but bos and eos
 
@@ -50,21 +59,21 @@ class MaskedLM(Objective):
 
     def prepare(self, windows: tuple[Window, ...], rng: np.random.Generator, vocab: Vocab, seq_len: int) -> Example:
         """Adds `masked_index` [M]: the chosen positions, ascending, then -1."""
-        if vocab.mask is None:
-            raise ConfigError("objective MaskedLM needs a [MASK] token and the tokenizer has none; use one that has")
+        assert vocab.mask is not None, "`check` refuses tokenizers without [MASK]"
         ids_L, segments_L, positions_L, *_ = windows[0]
         tokens_L = ids_L.copy()
         weights_L = np.zeros(seq_len, np.float32)
         masked_index_M = np.full(self.max_masked(seq_len), -1, np.int32)
-        maskable = np.flatnonzero((segments_L > 0) & ~vocab.special_V[ids_L])
-        if maskable.size:
-            count = max(1, round(self.mask_rate * maskable.size))
-            chosen = np.sort(rng.permutation(maskable)[:count])
-            masked_index_M[:count] = chosen
+        row = Row(ids_L, segments_L, (segments_L > 0) & ~vocab.special_V[ids_L], vocab)
+        count = max(1, round(self.mask_rate * np.count_nonzero(row.maskable_L)))
+        group_L = self.masking.choose(row, count, rng)
+        chosen = np.flatnonzero(group_L)
+        if chosen.size:
+            masked_index_M[: chosen.size] = chosen
             weights_L[chosen] = 1
-            kind = rng.random(count)
+            kind = rng.random(group_L.max())[group_L[chosen] - 1]
             ordinary = np.flatnonzero(~vocab.special_V)
-            noise = ordinary[rng.integers(ordinary.size, size=count)]
+            noise = ordinary[rng.integers(ordinary.size, size=chosen.size)]
             to_mask = kind < self.replace_with_mask
             to_random = ~to_mask & (kind < self.replace_with_mask + self.replace_with_random)
             tokens_L[chosen] = np.where(to_mask, vocab.mask, np.where(to_random, noise, ids_L[chosen]))
@@ -78,16 +87,16 @@ class MaskedLM(Objective):
         }
 
     def shares(self, windows: tuple[Window, ...], example: Example, vocab: Vocab) -> Iterator[Share]:
-        chosen = np.flatnonzero(example["weights"])
-        given, asked = example["tokens"][chosen], example["targets"][chosen]
+        chosen_L = example["weights"] > 0
+        first_L = chosen_L & ~np.roll(chosen_L, 1)  # of each run: a fate of its own, however tokens are grouped
+        given, asked = example["tokens"][first_L], example["targets"][first_L]
         masked = given == vocab.mask
         ordinary = int((~vocab.special_V).sum())
-        yield Share("of the chosen, [MASK]", self.replace_with_mask, int(masked.sum()), chosen.size)
+        yield Share("of the chosen, [MASK]", self.replace_with_mask, int(masked.sum()), given.size)
         another = self.replace_with_random * (1 - 1 / ordinary)  # a random token may be the same one
-        yield Share("of the chosen, another token", another, int((~masked & (given != asked)).sum()), chosen.size)
-        maskable = np.flatnonzero((example["segments"] > 0) & ~vocab.special_V[example["targets"]])
-        before = chosen < np.median(maskable) if maskable.size % 2 == 0 else chosen[:0] > 0
-        yield Share("of the chosen, in a row's first half", 0.5, int(before.sum()), before.size)
+        yield Share("of the chosen, another token", another, int((~masked & (given != asked)).sum()), given.size)
+        maskable_L = (example["segments"] > 0) & ~vocab.special_V[example["targets"]]
+        yield from self.masking.shares(Row(example["targets"], example["segments"], maskable_L, vocab), chosen_L)
 
     def loss(self, model: Any, params: Any, batch: Mapping[str, Array], rng: Any) -> Sums:
         out = model(params, Inputs.of(batch), rng=rng)

@@ -136,8 +136,13 @@ def check_config(config: RunConfig) -> None:
 
 
 def model_of(config: RunConfig, tokenizer: Tokenizer) -> Any:
-    """The config's model with the tokenizer's vocabulary filled in. Raises ConfigError as `check_config` does."""
+    """The config's model with the tokenizer's vocabulary filled in.
+
+    Raises:
+      ConfigError: as `check_config` does, or the tokenizer lacks what the objective needs.
+    """
     check_config(config)
+    config.objective.check(tokenizer.vocab)
     return with_vocab(config.model, tokenizer.vocab.size)
 
 

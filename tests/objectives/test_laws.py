@@ -8,12 +8,18 @@ import tiny
 
 from jaxlm.core import Outputs, Readout, Window
 from jaxlm.core.noise import host_generator
-from jaxlm.objectives import OBJECTIVES
+from jaxlm.objectives import OBJECTIVES, MaskedLM, Spans, WholeWords
 
 L, V = tiny.SEQ_LEN, tiny.VOCAB_SIZE
 FIELDS = {"tokens": np.int32, "positions": np.int32, "segments": np.int32, "targets": np.int32, "weights": np.float32}
 
-pytestmark = pytest.mark.parametrize("objective", [cls() for cls in OBJECTIVES], ids=lambda o: type(o).__name__)
+VARIANTS = [MaskedLM(masking=WholeWords()), MaskedLM(masking=Spans())]
+
+pytestmark = pytest.mark.parametrize(
+    "objective",
+    [*(cls() for cls in OBJECTIVES), *VARIANTS],
+    ids=lambda o: repr(o).split("(", 1)[0] + str(getattr(o, "masking", "")),
+)
 
 
 def prepare(objective, row, *, seed=0, window=None):

@@ -1,0 +1,49 @@
+"""A vocabulary of a few words, text as pieces, and dice that fall as told: for examples written out by hand."""
+
+import numpy as np
+
+from jaxlm.core import Vocab, Window
+
+SPECIALS = ["<pad>", "<unk>", "<s>", "</s>", "[MASK]", "[CLS]", "[SEP]", "<0>", "<1>", "<2>"]
+PIECES = ["_the", "_cat", "_sat", "_on", "_a", "_ma", "t", "s", "_dog", "_ran", "."]
+NAMES = SPECIALS + PIECES
+ID = {name: id for id, name in enumerate(NAMES)}
+
+VOCAB = Vocab(
+    size=len(NAMES),
+    digest="lesson",
+    pad=0,
+    unk=1,
+    bos=2,
+    eos=3,
+    mask=4,
+    cls=5,
+    sep=6,
+    sentinels=(7, 8, 9),
+    special_V=np.arange(len(NAMES)) < len(SPECIALS),
+    starts_word_V=np.array([name.startswith("_") for name in NAMES]),
+)
+
+
+def window(*documents: str, length: int) -> Window:
+    """Documents of pieces, one after the other, then padding."""
+    parts = [[ID[name] for name in document.split()] for document in documents]
+    ids = [id for part in parts for id in part]
+    segments = [k for k, part in enumerate(parts, start=1) for _ in part]
+    positions = [i for part in parts for i in range(len(part))]
+    columns = (np.array(column + [0] * (length - len(column)), np.int32) for column in (ids, segments, positions))
+    return Window(*columns)
+
+
+def names(ids: np.ndarray) -> str:
+    return " ".join(NAMES[id] for id in ids.tolist())
+
+
+class Dice:
+    """A generator whose draws are given: each method takes the next of its own."""
+
+    def __init__(self, **draws: list):
+        self._draws = {name: iter(values) for name, values in draws.items()}
+
+    def __getattr__(self, name: str):
+        return lambda *args, **kwargs: np.array(next(self._draws[name]))

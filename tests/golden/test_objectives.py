@@ -1,0 +1,78 @@
+"""What each objective makes of a text, by hand: the pieces that the model is given, those that it is asked for, and where."""
+
+import pytest
+from lesson import ID, VOCAB, Dice, names, window
+
+from jaxlm.objectives import CausalLM, MaskedLM, Spans, Tokens, WholeWords
+
+
+def lines(example):
+    """(given, asked where it weighs something, else "-")"""
+    asked = [name if weight else "-" for name, weight in zip(names(example["targets"]).split(), example["weights"], strict=True)]
+    return names(example["tokens"]), " ".join(asked)
+
+
+@pytest.mark.parametrize(
+    ("documents", "given", "asked"),
+    [
+        (  # one document, from its beginning to its end
+            ["<s> _the _cat _sat </s>"],
+            "<s> _the _cat _sat </s> <pad> <pad>",
+            "_the _cat _sat </s> - - -",
+        ),
+        (  # nothing is asked across two: the end of the first does not foretell the second
+            ["<s> _the _cat </s>", "<s> _a _dog _ran"],
+            "<s> _the _cat </s> <s> _a _dog",
+            "_the _cat </s> - _a _dog _ran",
+        ),
+        (  # the window begins within a document: its first piece was the last target of the window before
+            ["_sat _on </s>", "<s> _the _dog"],
+            "_sat _on </s> <s> _the _dog <pad>",
+            "_on </s> - _the _dog - -",
+        ),
+    ],
+)
+def test_causal(documents, given, asked):
+    example = CausalLM().prepare((window(*documents, length=8),), Dice(), VOCAB, seq_len=7)
+    assert lines(example) == (given, asked)
+
+
+CAT = "<s> _the _cat _sat _on _a _ma t s </s>"
+
+
+@pytest.mark.parametrize(
+    ("masking", "dice", "given", "asked"),
+    [
+        (  # of 8 pieces that stand for text 3 are drawn; the dice say [MASK], [MASK], itself
+            Tokens(),
+            Dice(permutation=[[5, 2, 8, 1, 3, 4, 6, 7]], random=[[0.3, 0.7, 0.95]], integers=[[0, 0, 0]]),
+            "<s> _the [MASK] _sat _on [MASK] _ma t s </s>",
+            "- - _cat - - _a - - s -",
+        ),
+        (  # the sixth word has 3 pieces, and is drawn whole; the dice say [MASK], a random piece, [MASK]
+            WholeWords(),
+            Dice(permutation=[[5, 0, 1, 2, 3, 4]], random=[[0.1, 0.85, 0.2]], integers=[[0, ID["_dog"] - 10, 0]]),
+            "<s> _the _cat _sat _on _a [MASK] _dog [MASK] </s>",
+            "- - - - - - _ma t s -",
+        ),
+        (  # a span of two words from the second, one of one word from the fifth: each becomes as a whole what its die says
+            Spans(),
+            Dice(
+                permutation=[[1, 4, 0, 2, 3, 5]], choice=[[1, 0, 0, 0, 0, 0]], random=[[0.85, 0.5]], integers=[[0, ID["."] - 10, 0]]
+            ),
+            "<s> _the _the . _on [MASK] _ma t s </s>",
+            "- - _cat _sat - _a - - - -",
+        ),
+        (  # the first span would have four words: after three pieces the row has its share
+            Spans(),
+            Dice(permutation=[[0, 4, 1, 2, 3, 5]], choice=[[3, 0, 0, 0, 0, 0]], random=[[0.5]], integers=[[0, 0, 0]]),
+            "<s> [MASK] [MASK] [MASK] _on _a _ma t s </s>",
+            "- _the _cat _sat - - - - - -",
+        ),
+    ],
+)
+def test_masked(masking, dice, given, asked):
+    objective = MaskedLM(mask_rate=3 / 8, masking=masking)
+    example = objective.prepare((window(CAT, length=10),), dice, VOCAB, seq_len=10)
+    assert lines(example) == (given, asked)
+    assert example["masked_index"].tolist() == [i for i, piece in enumerate(asked.split()) if piece != "-"] + [-1]
