@@ -18,10 +18,10 @@ VOCAB_SIZE, SEQ_LEN = 61, 16
 
 def vocab() -> Vocab:
     special_V = np.zeros(VOCAB_SIZE, bool)
-    special_V[:7] = True
+    special_V[:7], special_V[-3:] = True, True
     starts_word_V = ~special_V & (np.arange(VOCAB_SIZE) % 2 == 1)
     ids = {"pad": 0, "unk": 1, "bos": 2, "eos": 3, "mask": 4, "cls": 5, "sep": 6}
-    return Vocab(VOCAB_SIZE, "tiny", **ids, special_V=special_V, starts_word_V=starts_word_V)
+    return Vocab(VOCAB_SIZE, "tiny", **ids, sentinels=(58, 59, 60), special_V=special_V, starts_word_V=starts_word_V)
 
 
 def model(family: str = "gpt2", **settings: Any) -> Any:
@@ -46,7 +46,7 @@ def params(model: Any, seed: int = 0) -> Any:
 def window(length: int, seed: int, *, documents: int = 2, padding: int = 0) -> Window:
     """Random ids in some documents, each from its bos to its eos, then padding."""
     rng = np.random.default_rng(seed)
-    ids_N = rng.integers(7, VOCAB_SIZE, length).astype(np.int32)
+    ids_N = rng.integers(7, VOCAB_SIZE - 3, length).astype(np.int32)
     segments_N, positions_N = np.zeros((2, length), np.int32)
     cuts = [0, *sorted(rng.choice(np.arange(2, length - padding - 1), documents - 1, replace=False)), length - padding]
     for k, (start, stop) in enumerate(pairwise(cuts)):

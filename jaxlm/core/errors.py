@@ -70,6 +70,14 @@ def require_fraction(group: str, settings: Any, *names: str) -> None:
             raise ConfigError(f"{group}.{name}={value} must be at least 0 and below 1")
 
 
+def require_probability(group: str, settings: Any, *names: str) -> None:
+    """Raises ConfigError for the first of these fields that is not in [0, 1]; what is no number passes, as above."""
+    for name in names:
+        value = getattr(settings, name)
+        if isinstance(value, int | float) and not 0 <= value <= 1:
+            raise ConfigError(f"{group}.{name}={value} must be at least 0 and at most 1")
+
+
 def nearest(name: str, allowed: Iterable[str]) -> str:
     """` Did you mean 'x'?`, or the allowed names where none is near; begins with a space, ready to append."""
     names = sorted(allowed)

@@ -104,7 +104,7 @@ def _changes(subject: Subject) -> Iterator[tuple[Window, Example, Iterator[tuple
     for row, windows in enumerate(subject.windows[:16]):
         if len(windows[0].ids_N) < length:
             break
-        first, *others, second = [_cut(w, length) for w in (*windows, subject.windows[(row + 1) % len(subject.windows)][0])]
+        first, *others, second = [w.cut(length) for w in (*windows, subject.windows[(row + 1) % len(subject.windows)][0])]
         window = shortened(glued(first, second), length - row % 4)
         example = partial(_short_row, subject, row, others)
         changed = ((r, example(_changed(window, r, _alike(subject, window.ids_N[r])))) for r in _changeable(subject, window))
@@ -149,13 +149,6 @@ def _read_only(window: Window) -> Window:
     for array in arrays:
         array.flags.writeable = False
     return window._replace(ids_N=arrays[0], segments_N=arrays[1], positions_N=arrays[2])
-
-
-def _cut(window: Window, length: int) -> Window:
-    ids_N, segments_N, positions_N = (array[:length] for array in window[:3])
-    sentences_N = None if window.sentences_N is None else window.sentences_N[:length]
-    others = {name: _cut(other, length) for name, other in window.others.items()}
-    return Window(ids_N, segments_N, positions_N, sentences_N, others)
 
 
 def _alike(subject: Subject, id: int) -> np.ndarray:

@@ -3,11 +3,26 @@
 from jaxlm.core import Inputs
 from jaxlm.kernels.cross_entropy import token_nll
 from jaxlm.objectives.base import Objective, Share
+from jaxlm.objectives.blend import Blend
 from jaxlm.objectives.causal import CausalLM
+from jaxlm.objectives.infill import FillInMiddle
 from jaxlm.objectives.masked import MaskedLM
 from jaxlm.objectives.masking import Masking, Spans, Tokens, WholeWords
 
-__all__ = ["CausalLM", "Inputs", "MaskedLM", "Masking", "Objective", "Share", "Spans", "Tokens", "WholeWords", "token_nll"]
+__all__ = [
+    "Blend",
+    "CausalLM",
+    "FillInMiddle",
+    "Inputs",
+    "MaskedLM",
+    "Masking",
+    "Objective",
+    "Share",
+    "Spans",
+    "Tokens",
+    "WholeWords",
+    "token_nll",
+]
 
-OBJECTIVES = (CausalLM, MaskedLM)
+OBJECTIVES = (CausalLM, FillInMiddle, MaskedLM)
 """Those that the shared laws are tested on."""

@@ -5,7 +5,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from jaxlm.core import Example, Sums, Vocab, Window
+from jaxlm.core import ConfigError, Example, Sums, Vocab, Window
 
 Array = Any
 
@@ -60,3 +60,12 @@ class Objective:
     def loss(self, model: Any, params: Any, batch: Mapping[str, Array], rng: Any) -> Sums:
         """The numerators of the same terms. `rng` is one key for the step; rows fold their position into it."""
         raise NotImplementedError(f"{type(self).__name__} must define loss()")
+
+
+def require_sentinels(objective: Objective, vocab: Vocab, number: int) -> None:
+    """Raises ConfigError where the tokenizer has less than this number of sentinels."""
+    if len(vocab.sentinels) < number:
+        raise ConfigError(
+            f"objective {type(objective).__name__} needs {number} sentinels and the tokenizer has {len(vocab.sentinels)}; set "
+            f"tokenizer.num_sentinels to {number}, or use a tokenizer that has them"
+        )

@@ -27,12 +27,7 @@ VOCAB = Vocab(
 
 def window(*documents: str, length: int) -> Window:
     """Documents of pieces, one after the other, then padding."""
-    parts = [[ID[name] for name in document.split()] for document in documents]
-    ids = [id for part in parts for id in part]
-    segments = [k for k, part in enumerate(parts, start=1) for _ in part]
-    positions = [i for part in parts for i in range(len(part))]
-    columns = (np.array(column + [0] * (length - len(column)), np.int32) for column in (ids, segments, positions))
-    return Window(*columns)
+    return Window.of([np.array([ID[name] for name in document.split()]) for document in documents], length)
 
 
 def names(ids: np.ndarray) -> str:

@@ -3,7 +3,7 @@
 import pytest
 from lesson import ID, VOCAB, Dice, names, window
 
-from jaxlm.objectives import CausalLM, MaskedLM, Spans, Tokens, WholeWords
+from jaxlm.objectives import CausalLM, FillInMiddle, MaskedLM, Spans, Tokens, WholeWords
 
 
 def lines(example):
@@ -76,3 +76,38 @@ def test_masked(masking, dice, given, asked):
     example = objective.prepare((window(CAT, length=10),), dice, VOCAB, seq_len=10)
     assert lines(example) == (given, asked)
     assert example["masked_index"].tolist() == [i for i, piece in enumerate(asked.split()) if piece != "-"] + [-1]
+
+
+@pytest.mark.parametrize(
+    ("documents", "dice", "given", "asked"),
+    [
+        (  # PSM, cut after the second and the fourth word: the middle is written last, and the end of the document after it
+            ["<s> _the _cat _sat _on _a </s>"],
+            Dice(random=[0.1, 0.9], integers=[[5, 3]]),
+            "<s> <0> _the _cat <1> _a <2> _sat _on",
+            "<0> _the _cat <1> _a <2> _sat _on </s>",
+        ),
+        (  # SPM, the same cuts: the beginning is learnt together with the middle, after the end
+            ["<s> _the _cat _sat _on _a </s>"],
+            Dice(random=[0.1, 0.1], integers=[[3, 5]]),
+            "<s> <0> <1> _a <2> _the _cat _sat _on",
+            "<0> <1> _a <2> _the _cat _sat _on </s>",
+        ),
+        (  # the first document stays; the second, which goes on beyond the window, is turned, with nothing before its middle
+            ["<s> _the </s>", "<s> _a _dog"],
+            Dice(random=[0.6, 0.2, 0.7], integers=[[1, 2]]),
+            "<s> _the </s> <s> <0> <1> _dog <2> _a",
+            "_the </s> - <0> <1> _dog <2> _a -",
+        ),
+        (  # both are turned: there is room for the marks of one, so the row's end is cut
+            ["<s> _the </s>", "<s> _a _dog _ran"],
+            Dice(random=[0.2, 0.7, 0.2, 0.7], integers=[[1, 2], [1, 2]]),
+            "<s> <0> <1> <2> _the </s> <s> <0> <1>",
+            "<0> <1> <2> _the </s> - <0> <1> _dog",
+        ),
+    ],
+)
+def test_fill_in_middle(documents, dice, given, asked):
+    objective = FillInMiddle()
+    example = objective.prepare((window(*documents, length=objective.raw_length(9)),), dice, VOCAB, seq_len=9)
+    assert lines(example) == (given, asked)

@@ -8,12 +8,12 @@ import tiny
 
 from jaxlm.core import Outputs, Readout, Window
 from jaxlm.core.noise import host_generator
-from jaxlm.objectives import OBJECTIVES, MaskedLM, Spans, WholeWords
+from jaxlm.objectives import OBJECTIVES, Blend, CausalLM, FillInMiddle, MaskedLM, Spans, WholeWords
 
 L, V = tiny.SEQ_LEN, tiny.VOCAB_SIZE
 FIELDS = {"tokens": np.int32, "positions": np.int32, "segments": np.int32, "targets": np.int32, "weights": np.float32}
 
-VARIANTS = [MaskedLM(masking=WholeWords()), MaskedLM(masking=Spans())]
+VARIANTS = [Blend((CausalLM(), 1), (FillInMiddle(), 3)), MaskedLM(masking=WholeWords()), MaskedLM(masking=Spans())]
 
 pytestmark = pytest.mark.parametrize(
     "objective",

@@ -1,0 +1,111 @@
+"""Several objectives in one run: each row is prepared by one of them."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from jaxlm.core import ConfigError, Example, Sums, Vocab, Window
+from jaxlm.objectives.base import Array, Objective, Share
+
+Member = tuple[Objective, float]
+LENGTH = 64
+"""Of the rows by which members' fields are compared."""
+
+
+@dataclass(frozen=True, init=False)
+class Blend(Objective):
+    """`Blend((CausalLM(), 0.5), (FillInMiddle(), 0.5))`: a row's key draws which of them prepares it.
+
+    One loss learns them all, so members have the same `loss`, with the same settings of its class, and give the same
+    fields: any mixture of rows is one batch. A member that needs less raw text than another leaves the rest out. Rows
+    bear `member`, the number of theirs.
+    """
+
+    members: tuple[Member, ...]
+    """Objectives, each with its share of the rows, of any scale."""
+
+    def __init__(self, *pairs: Member, members: Sequence[Member] = ()):
+        object.__setattr__(self, "members", (*pairs, *members))
+        first, *others = self._objectives()
+        if not all(share > 0 for _, share in self.members):
+            raise ConfigError(f"objective.members: {[share for _, share in self.members]} are no shares; each must be above 0")
+        for other in others:
+            for name, found in _needs(first).items():
+                if found != _needs(other).get(name):
+                    raise ConfigError(
+                        f"objective.members: {type(first).__name__} and {type(other).__name__} cannot be blended: they differ in "
+                        f"{name}. One loss learns all rows; make it the same, or train one of them"
+                    )
+
+    def _objectives(self) -> list[Objective]:
+        if not self.members:
+            raise ConfigError("objective.members: there is none; give pairs of an objective and its share")
+        return [member for member, _ in self.members]
+
+    @property
+    def num_windows(self) -> int:  # type: ignore[override]
+        return self._objectives()[0].num_windows
+
+    @property
+    def overlap(self) -> int:  # type: ignore[override]
+        return self._objectives()[0].overlap
+
+    @property
+    def attention(self) -> Literal["causal", "bidirectional", "any"]:  # type: ignore[override]
+        return self._objectives()[0].attention
+
+    def check(self, vocab: Vocab) -> None:
+        kinds = []
+        for member in self._objectives():
+            member.check(vocab)
+            empty = Window.empty(member.raw_length(LENGTH))
+            row = member.prepare((empty,) * member.num_windows, np.random.default_rng(0), vocab, LENGTH)
+            kinds.append({name: (array.dtype, array.shape) for name, array in row.items()})
+        for (member, _), kind in zip(self.members, kinds, strict=True):
+            for name in sorted(kind.keys() ^ kinds[0].keys()) or [name for name in kind if kind[name] != kinds[0][name]]:
+                raise ConfigError(
+                    f"objective.members: {type(self.members[0][0]).__name__} and {type(member).__name__} cannot be blended: their "
+                    f"rows differ in the field {name!r}"
+                )
+
+    def raw_length(self, seq_len: int) -> int:
+        return max(member.raw_length(seq_len) for member in self._objectives())
+
+    def prepare(self, windows: tuple[Window, ...], rng: np.random.Generator, vocab: Vocab, seq_len: int) -> Example:
+        number = int(rng.choice(len(self.members), p=self._probabilities()))
+        member = self.members[number][0]
+        cut = tuple(window.cut(member.raw_length(seq_len)) for window in windows)
+        return {**member.prepare(cut, rng, vocab, seq_len), "member": np.array(number, np.int32)}
+
+    def _probabilities(self) -> np.ndarray:
+        shares = np.array([share for _, share in self.members])
+        return shares / shares.sum()
+
+    def shares(self, windows: tuple[Window, ...], example: Example, vocab: Vocab) -> Iterator[Share]:
+        probabilities = self._probabilities().tolist()
+        for number, (member, probability) in enumerate(zip(self._objectives(), probabilities, strict=True)):
+            hit = int(example["member"]) == number
+            yield Share(f"of the rows, member {number}", probability, int(hit), 1)
+            if hit:
+                cut = tuple(window.cut(member.raw_length(len(example["tokens"]))) for window in windows)
+                own: Iterable[Share] = member.shares(cut, example, vocab)
+                yield from (share._replace(name=f"{number}: {share.name}") for share in own)
+
+    def weights(self, batch: Mapping[str, Array]) -> dict[str, Array]:
+        return self._objectives()[0].weights(batch)
+
+    def loss(self, model: Any, params: Any, batch: Mapping[str, Array], rng: Any) -> Sums:
+        return self._objectives()[0].loss(model, params, batch, rng)
+
+
+def _needs(objective: Objective) -> dict[str, Any]:
+    """What members must have alike, by name."""
+    owner = next(cls for cls in type(objective).__mro__ if "loss" in vars(cls))
+    settings = [field.name for field in fields(owner)] if is_dataclass(owner) else []
+    return {
+        "loss": type(objective).loss,
+        "weights": type(objective).weights,
+        **{name: getattr(objective, name) for name in ("attention", "overlap", "num_windows", *settings)},
+    }

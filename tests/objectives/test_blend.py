@@ -1,0 +1,103 @@
+"""Blends: each row is one member's, as often as asked; what cannot be blended is refused."""
+
+from collections import Counter
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+import tiny
+from scipy.stats import binom
+
+from jaxlm.core import ConfigError
+from jaxlm.core.noise import host_generator
+from jaxlm.objectives import Blend, CausalLM, FillInMiddle, MaskedLM
+
+L, ROWS = 32, 2000
+VOCAB = tiny.vocab()
+BLEND = Blend((CausalLM(), 1), (FillInMiddle(rate=1.0), 3))
+
+
+def likely(count, trials, probability):
+    """Whether a binomial count is not further out than one in a million."""
+    return binom.ppf(5e-7, trials, probability) <= count <= binom.isf(5e-7, trials, probability)
+
+
+def row(objective, number):
+    window = tiny.window(BLEND.raw_length(L), number)
+    return window, objective.prepare((window,), host_generator(0, "prepare", number), VOCAB, L)
+
+
+def test_each_row_is_one_members_as_often_as_asked():
+    members = Counter()
+    for number in range(ROWS):
+        window, example = row(BLEND, number)
+        members[int(example["member"])] += 1
+        assert (VOCAB.sentinels[0] in example["tokens"]) == (example["member"] == 1)
+        if example["member"] == 0:
+            np.testing.assert_array_equal(example["tokens"], window.ids_N[:-1])
+    assert likely(members[0], ROWS, 0.25)
+    assert members[0] + members[1] == ROWS
+
+
+def test_members_keep_their_settings_and_can_be_replaced():
+    same = replace(BLEND, members=((CausalLM(), 1.0), (FillInMiddle(rate=0.0), 3.0)))
+    assert same.members[1][0].rate == 0
+    assert not any(VOCAB.sentinels[0] in row(same, number)[1]["tokens"] for number in range(20))
+
+
+@dataclass(frozen=True)
+class Louder(CausalLM):
+    """The same loss with a setting of its own, and another that would be another loss."""
+
+    extra: bool = False
+
+    def prepare(self, windows, rng, vocab, seq_len):
+        example = super().prepare(windows, rng, vocab, seq_len)
+        return {**example, "extra": example["targets"]} if self.extra else example
+
+
+@dataclass(frozen=True)
+class Quieter(CausalLM):
+    def loss(self, model, params, batch, rng):
+        return super().loss(model, params, batch, rng)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: Blend(), "objective.members: there is none; give pairs of an objective and its share"),
+        (lambda: Blend((CausalLM(), 0)), "objective.members: [0] are no shares; each must be above 0"),
+        (
+            lambda: Blend((CausalLM(), 1), (MaskedLM(), 1)),
+            "objective.members: CausalLM and MaskedLM cannot be blended: they differ in loss. One loss learns all rows; make it the "
+            "same, or train one of them",
+        ),
+        (
+            lambda: Blend((CausalLM(), 1), (Quieter(), 1)),
+            "objective.members: CausalLM and Quieter cannot be blended: they differ in loss. One loss learns all rows; make it the "
+            "same, or train one of them",
+        ),
+        (
+            lambda: Blend((MaskedLM(), 1), (MaskedLM(mask_rate=0.4), 1)),
+            "objective.members: MaskedLM and MaskedLM cannot be blended: they differ in mask_rate. One loss learns all rows; make it "
+            "the same, or train one of them",
+        ),
+        (
+            lambda: Blend((CausalLM(), 1), (Louder(extra=True), 1)).check(VOCAB),
+            "objective.members: CausalLM and Louder cannot be blended: their rows differ in the field 'extra'",
+        ),
+        (
+            lambda: Blend((CausalLM(), 1), (FillInMiddle(), 1)).check(replace(VOCAB, sentinels=())),
+            "objective FillInMiddle needs 3 sentinels and the tokenizer has 0; set tokenizer.num_sentinels to 3, or use a tokenizer "
+            "that has them",
+        ),
+    ],
+)
+def test_what_cannot_be_blended(make, words):
+    with pytest.raises(ConfigError) as error:
+        make()
+    assert str(error.value) == words
+
+
+def test_what_can():
+    Blend((CausalLM(), 1), (Louder(), 1)).check(VOCAB)
