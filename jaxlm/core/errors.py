@@ -56,6 +56,14 @@ def require_at_least(minimum: float, group: str, settings: Any, *names: str) -> 
             raise ConfigError(f"{group}.{name}={value} must be at least {minimum}")
 
 
+def require_above(bound: float, group: str, settings: Any, *names: str) -> None:
+    """Raises ConfigError for the first of these fields that is not more; None and what is no number pass, as above."""
+    for name in names:
+        value = getattr(settings, name)
+        if isinstance(value, int | float) and not value > bound:
+            raise ConfigError(f"{group}.{name}={value} must be above {bound}")
+
+
 def require_seed(key: str, seed: Any) -> None:
     """Raises ConfigError for a seed that no generator takes."""
     if isinstance(seed, int) and not 0 <= seed < 2**63:

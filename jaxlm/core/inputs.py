@@ -19,6 +19,7 @@ class Inputs(NamedTuple):
     """Each example's position in the run's data: keys its noise, so noise does not depend on how a batch is split."""
     token_types_BL: Array | None = None
     prefix_BL: Array | None = None
+    """True where a token belongs to its segment's prefix, which all of the segment see, also where attention is causal."""
     encoder: "Inputs | None" = None
     """Cross-attention joins equal segments."""
 

@@ -148,7 +148,6 @@ class TransformerModule(nn.Module):
     @nn.compact
     def __call__(self, inputs: Inputs, cache: Cache | None, noise_B: Array | None) -> Outputs:
         assert inputs.encoder is None, "this transformer has no encoder"
-        assert inputs.prefix_BL is None, "this transformer has no visible prefix"
         s = self.settings
         context, cache = _context(inputs, cache, noise_B, s.kernel)
         x_BLD, table_VD = s.embed.build("embed")(inputs, context.fold(0))
@@ -167,11 +166,18 @@ class TransformerModule(nn.Module):
 
 
 def _context(inputs: Inputs, cache: Cache | None, noise_B: Array | None, kernel: str) -> tuple[Context, Cache | None]:
-    """What the layers know, and the cache with this call's positions and segments written in."""
-    positions_BS, segments_BS, index = inputs.positions_BL, inputs.segments_BL, None
+    """What the layers know, and the cache with this call's positions and segments written in.
+
+    A prefix comes whole within one call. Then the cache need not keep it: later queries stand after all that is in there.
+    """
+    positions_BS, segments_BS, prefix_BS, index = inputs.positions_BL, inputs.segments_BL, inputs.prefix_BL, None
     if cache is not None:
         index = cache.index
         positions_BS = jax.lax.dynamic_update_slice_in_dim(cache.positions_BS, inputs.positions_BL, index, axis=1)
         segments_BS = jax.lax.dynamic_update_slice_in_dim(cache.segments_BS, inputs.segments_BL, index, axis=1)
+        if prefix_BS is not None:
+            nowhere_BS = jnp.zeros(segments_BS.shape, bool)
+            prefix_BS = jax.lax.dynamic_update_slice_in_dim(nowhere_BS, prefix_BS, index, axis=1)
         cache = cache._replace(index=index + inputs.tokens_BL.shape[1], positions_BS=positions_BS, segments_BS=segments_BS)
-    return Context(inputs.positions_BL, inputs.segments_BL, positions_BS, segments_BS, index, noise_B, kernel), cache
+    queries = inputs.positions_BL, inputs.segments_BL
+    return Context(*queries, positions_BS, segments_BS, prefix_BS, index, noise_B, kernel), cache

@@ -28,20 +28,32 @@ PACKED = (
     np.array([[*range(6), *range(4)], [*range(7), 0, 0, 0]], np.int32),
     np.array([[1] * 6 + [2] * 4, [1] * 7 + [0] * 3], np.int32),  # the last three of the second row are padding
 )
+PREFIX = np.array([[True] * 3 + [False] * 3 + [True] + [False] * 3, [True] * 5 + [False] * 4 + [True]])
+SETTINGS = {
+    "window": {"window": 3},
+    "prefix": {"prefix_BS": PREFIX},
+    "prefix and window": {"prefix_BS": PREFIX, "window": 3},
+    "soft cap": {"soft_cap": 0.7},
+    "scale": {"scale": 0.9},
+    "scale and soft cap": {"scale": 0.9, "soft_cap": 0.7},
+}
 
 
 def cases():
-    """name -> (arrays, positions, segments, causal)"""
+    """name -> (arrays, positions, segments, settings)"""
     for causal in (True, False):
         way = "causal" if causal else "both ways"
         for name, (positions, segments) in {"one document": ONE, "packed, padded": PACKED}.items():
             for heads in (H, 2, 1):
-                yield f"{way}, {name}, {heads} kv heads", (arrays(heads), (positions,) * 2, (segments,) * 2, causal)
+                yield f"{way}, {name}, {heads} kv heads", (arrays(heads), (positions,) * 2, (segments,) * 2, {"causal": causal})
+        for name, settings in SETTINGS.items():
+            yield f"{way}, {name}", (arrays(2), PACKED[:1] * 2, PACKED[1:] * 2, {"causal": causal, **settings})
     # a cache of 16 places, of which 13 are filled: queries are the last 10 of them
     keys = np.arange(16, dtype=np.int32)
     positions = ONE[0] + 3, np.broadcast_to(np.where(keys < 13, keys, 0), (B, 16))
     segments = ONE[1], np.broadcast_to((keys < 13).astype(np.int32), (B, 16))
-    yield "keys of a cache", (arrays(2, 16), positions, segments, True)
+    yield "keys of a cache", (arrays(2, 16), positions, segments, {"causal": True})
+    yield "keys of a cache, window", (arrays(2, 16), positions, segments, {"causal": True, "window": 4})
 
 
 CASES = dict(cases())
@@ -49,14 +61,14 @@ CASES = dict(cases())
 
 @pytest.mark.parametrize("case", CASES)
 def test_kernels_agree_with_the_plain_one(case):
-    qkv, positions, segments, causal = CASES[case]
+    qkv, positions, segments, settings = CASES[case]
     probe = np.random.default_rng(1).normal(size=(B, L, H, K)).astype(np.float32)
     probe *= (segments[0] > 0)[..., None, None]  # what padding gets is nobody's business
 
     @jax.jit
     def all_kernels(*qkv):
         def outcome(function):
-            call = lambda *qkv: function(*qkv, positions=positions, segments=segments, causal=causal)
+            call = lambda *qkv: function(*qkv, positions=positions, segments=segments, **settings)
             score = lambda *qkv: (call(*qkv) * probe).sum()
             return call(*qkv), jax.grad(score, argnums=(0, 1, 2))(*qkv)
 
@@ -74,34 +86,48 @@ def test_kernels_agree_with_the_plain_one(case):
             np.testing.assert_allclose(ours, theirs, atol=1e-5, err_msg=name)
 
 
+def sees(position, key_positions_S, b, settings):
+    """Which keys the query at this position of row b sees, were they all of its segment."""
+    seen_S = np.ones(len(key_positions_S), bool)
+    for j, key_position in enumerate(key_positions_S):
+        if settings["causal"] and key_position > position:
+            seen_S[j] = settings["prefix_BS"][b, j] if "prefix_BS" in settings else False
+        if "window" in settings and abs(position - key_position) >= settings["window"]:
+            seen_S[j] = False
+    return seen_S
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_the_plain_one_is_the_formula(case):
-    (q, k, v), positions, segments, causal = CASES[case]
-    got = plain.attend(q, k, v, positions=positions, segments=segments, causal=causal)
+    (q, k, v), positions, segments, settings = CASES[case]
+    got = plain.attend(q, k, v, positions=positions, segments=segments, **settings)
     repeats = H // k.shape[2]
     for b in range(B):
         for h in range(H):
             for i in np.flatnonzero(segments[0][b]):
-                seen = segments[1][b] == segments[0][b, i]
-                if causal:
-                    seen &= positions[1][b] <= positions[0][b, i]
-                scores = k[b, seen, h // repeats].astype(np.float64) @ q[b, i, h] / K**0.5
+                seen = (segments[1][b] == segments[0][b, i]) & sees(positions[0][b, i], positions[1][b], b, settings)
+                scores = k[b, seen, h // repeats].astype(np.float64) @ q[b, i, h] * settings.get("scale", K**-0.5)
+                if cap := settings.get("soft_cap"):
+                    scores = cap * np.tanh(scores / cap)
                 weights = np.exp(scores) / np.exp(scores).sum()
                 np.testing.assert_allclose(got[b, i, h], weights @ v[b, seen, h // repeats], atol=1e-5)
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_gradient_is_that_of_the_formula(case):
-    (q, k, v), positions, segments, causal = CASES[case]
+    (q, k, v), positions, segments, settings = CASES[case]
     probe = np.random.default_rng(1).normal(size=q.shape) * (segments[0] > 0)[..., None, None]
-    seen = plain.visible(positions, segments, causal)[:, None]
+    rules = {name: settings.get(name) for name in ("causal", "window", "prefix_BS")}
+    seen = plain.visible(positions, segments, **rules)[:, None]
 
     def formula(q, k, v):
         k, v = (jnp.repeat(x, H // x.shape[2], axis=2) for x in (k, v))
-        scores = jnp.where(seen, jnp.einsum("blhk,bshk->bhls", q, k) / K**0.5, -1e30)
+        scores = jnp.einsum("blhk,bshk->bhls", q, k) * settings.get("scale", K**-0.5)
+        cap = settings.get("soft_cap")
+        scores = jnp.where(seen, cap * jnp.tanh(scores / cap) if cap else scores, -1e30)
         return (jnp.einsum("bhls,bshk->blhk", jax.nn.softmax(scores), v) * probe).sum()
 
-    ours = lambda *qkv: (plain.attend(*qkv, positions=positions, segments=segments, causal=causal) * probe).sum()
+    ours = lambda *qkv: (plain.attend(*qkv, positions=positions, segments=segments, **settings) * probe).sum()
     for got, expected in zip(*(jax.grad(f, argnums=(0, 1, 2))(q, k, v) for f in (ours, formula)), strict=True):
         np.testing.assert_allclose(got, expected, atol=1e-5)
 

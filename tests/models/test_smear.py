@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 
-from jaxlm.models.layers.attention import smeared
+from jaxlm.models.layers.smear import smeared
 
 B, S, G, K = 2, 7, 2, 3
 SEGMENTS_BS = np.array([[0, 0, 1, 1, 1, 2, 2], [1, 1, 1, 1, 0, 0, 0]])

@@ -12,7 +12,7 @@ KERNELS = {
 
 
 def attend(q_BLHK: Any, k_BSGK: Any, v_BSGK: Any, *, drop: Callable[[Any], Any] | None, kernel: str = "auto", **kwargs: Any) -> Any:
-    """softmax(q k^T / sqrt(K)) v within segments, in order of positions where causal; see `plain.attend`.
+    """softmax(q k^T / sqrt(K)) v over the keys that a query sees; see `plain.attend` for what else it takes.
 
     Args:
       drop: dropout of the weights [B, ...]; None: none.

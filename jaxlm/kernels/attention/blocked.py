@@ -1,6 +1,7 @@
 """Attention a block of queries at a time: memory grows with L x block, not L x L; the backward pass computes anew."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,11 +18,11 @@ def attend(
     *,
     positions: plain.Pair,
     segments: plain.Pair,
-    causal: bool,
     drop: Callable[[Array], Array] | None = None,
     block: int = 512,
+    **settings: Any,
 ) -> Float[Array, "B L H K"]:
-    """As `plain.attend`, for blocks of at most `block` queries in turn.
+    """As `plain.attend` with all its `settings` but dropout, for blocks of at most `block` queries in turn.
 
     Raises:
       ConfigError: dropout of the weights is asked for.
@@ -42,7 +43,7 @@ def attend(
     def one(queries: tuple[Array, Array, Array]) -> Array:
         q, query_positions, query_segments = queries
         return plain.attend(
-            q, k_BSGK, v_BSGK, positions=(query_positions, positions[1]), segments=(query_segments, segments[1]), causal=causal
+            q, k_BSGK, v_BSGK, positions=(query_positions, positions[1]), segments=(query_segments, segments[1]), **settings
         )
 
     out = jax.lax.map(one, (blocks(q_BLHK), blocks(positions[0]), blocks(segments[0])))

@@ -5,16 +5,17 @@ from dataclasses import dataclass
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from jaxlm.core import ConfigError
-from jaxlm.core.errors import require_at_least, require_fraction
+from jaxlm.core.errors import require_above, require_at_least, require_fraction
 from jaxlm.core.sharding import constrain
 from jaxlm.kernels.attention import attend
 from jaxlm.kernels.project import project
 from jaxlm.models.layers.base import Context, Mixer, dropout, normal, param
 from jaxlm.models.layers.norm import Norm
 from jaxlm.models.layers.positions import rotate
+from jaxlm.models.layers.smear import smeared
 
 KeyValue = tuple[Array, Array]
 """Cached keys and values of one layer, each [B, S, G, K]."""
@@ -22,7 +23,8 @@ KeyValue = tuple[Array, Array]
 
 @dataclass(frozen=True)
 class Attention(Mixer):
-    """softmax(q k^T / sqrt(K)) v over the tokens of the same segment, those before only where causal."""
+    """softmax(q k^T / sqrt(K)) v over the tokens of the same segment; where causal those before alone, and all of the
+    segment's prefix if the inputs mark one (arXiv:1910.10683, section 3.2.1)."""
 
     num_heads: int
     """H; they share the width of the model unless `head_dim` is given."""
@@ -32,6 +34,12 @@ class Attention(Mixer):
     """None: embed_dim / num_heads."""
     causal: bool = True
     """Tokens see none that come after them."""
+    window: int | None = None
+    """Tokens see those less than this many positions away alone (a local band); None: all."""
+    scale: float | None = None
+    """Of the products of queries and keys; None: 1 / sqrt(head_dim)."""
+    soft_cap: float | None = None
+    """c: these scores become c * tanh(scores / c); None: no cap."""
     rotary_theta: float | None = None
     """Base of rotary positions; None: no rotation."""
     query_key_norm: Norm | None = None
@@ -62,11 +70,12 @@ class Attention(Mixer):
         return jnp.zeros(shape, dtype), jnp.zeros(shape, dtype)
 
     def flops_per_token(self, embed_dim: int, seq_len: int) -> float:
-        """Scores and mixing, not halved where causal (arXiv:2204.02311, appendix B)."""
+        """Scores and mixing of all pairs, not halved where causal (arXiv:2204.02311, appendix B), nor cut to a window."""
         return 12.0 * self.num_heads * self.head_size(embed_dim) * seq_len
 
     def check(self, key: str, embed_dim: int, kernel: str) -> None:
-        require_at_least(1, key, self, "num_heads", "num_kv_heads")
+        require_at_least(1, key, self, "num_heads", "num_kv_heads", "window")
+        require_above(0, key, self, "scale", "soft_cap")
         require_fraction(key, self, "dropout")
         if self.head_dim is None and embed_dim % self.num_heads:
             raise ConfigError(
@@ -111,6 +120,10 @@ class AttentionModule(nn.Module):
             positions=(context.positions_BL, context.key_positions_BS),
             segments=(context.segments_BL, context.key_segments_BS),
             causal=s.causal,
+            window=s.window,
+            prefix_BS=context.key_prefix_BS,
+            scale=s.scale,
+            soft_cap=s.soft_cap,
             drop=(lambda p: dropout(p, s.dropout, context.noise_B, "attention weights")) if s.dropout else None,
             kernel=context.kernel,
         )
@@ -133,16 +146,6 @@ class AttentionModule(nn.Module):
         if s.query_key_norm is not None:
             x = s.query_key_norm.build(norm_name, "head_dim")(x)
         return x if s.rotary_theta is None else rotate(x, context.positions_BL, s.rotary_theta)
-
-
-def smeared(
-    k_BSGK: Float[Array, "B S G K"], share_G: Float[Array, " G"], segments_BS: Int[Array, "B S"]
-) -> Float[Array, "B S G K"]:
-    """(1 - share) of each key and `share` of the one before it in its segment; a segment's first key stays as it is."""
-    same_BS = jnp.pad(segments_BS[:, 1:] == segments_BS[:, :-1], ((0, 0), (1, 0)))
-    share_BSG1 = jnp.where(same_BS[:, :, None], share_G, 0.0)[..., None].astype(k_BSGK.dtype)
-    before_BSGK = jnp.pad(k_BSGK[:, :-1], ((0, 0), (1, 0), (0, 0), (0, 0)))
-    return k_BSGK + share_BSG1 * (before_BSGK - k_BSGK)
 
 
 def _write(old_BSGK: Array, new_BLGK: Array, context: Context) -> Array:

@@ -6,7 +6,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Int
+from jaxtyping import Array, Bool, Int
 
 from jaxlm.core.noise import purpose_id
 
@@ -51,6 +51,8 @@ class Context:
     key_positions_BS: Int[Array, "B S"]
     key_segments_BS: Int[Array, "B S"]
     """Of the keys: equal to the queries' unless there is a cache."""
+    key_prefix_BS: Bool[Array, "B S"] | None
+    """Keys that all queries of their segment see, those before them too; None: there are none."""
     cache_index: Int[Array, ""] | None
     """Where in the cache this call's keys are written; None: no cache."""
     noise_B: Any
