@@ -14,6 +14,15 @@ from jaxlm.models.families import FAMILIES
 from jaxlm.objectives import CausalLM, MaskedLM, Objective
 
 VOCAB_SIZE, SEQ_LEN = 61, 16
+SIZES: dict[str, dict[str, Any]] = {
+    "bert": {"context": 32, "dropout": 0.0},
+    "gpt2": {"context": 32, "dropout": 0.0},
+    "gpt3": {"context": 32, "dropout": 0.0, "band": 4},
+    "llama": {"num_kv_heads": 2},
+    "modern": {},
+    "roberta": {"context": 32, "dropout": 0.0},
+}
+"""What each family takes beside layers, width, heads and vocabulary."""
 
 
 def vocab() -> Vocab:
@@ -26,11 +35,7 @@ def vocab() -> Vocab:
 
 def model(family: str = "gpt2", **settings: Any) -> Any:
     """A model of some thousand parameters, without dropout."""
-    sizes: dict[str, Any] = {"num_layers": 2, "embed_dim": 32, "num_heads": 4, "vocab_size": VOCAB_SIZE}
-    if family == "llama":
-        sizes["num_kv_heads"] = 2
-    elif family != "modern":
-        sizes |= {"context": 32, "dropout": 0.0}
+    sizes = {"num_layers": 2, "embed_dim": 32, "num_heads": 4, "vocab_size": VOCAB_SIZE, **SIZES[family]}
     return load(FAMILIES[family])(**{**sizes, **settings})
 
 

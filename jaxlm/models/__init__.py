@@ -2,8 +2,10 @@
 
 from jaxlm.models.families.bert import bert
 from jaxlm.models.families.gpt2 import gpt2
+from jaxlm.models.families.gpt3 import gpt3
 from jaxlm.models.families.llama import llama
 from jaxlm.models.families.modern import modern
+from jaxlm.models.families.roberta import roberta
 from jaxlm.models.transformer import Transformer
 
-__all__ = ["Transformer", "bert", "gpt2", "llama", "modern"]
+__all__ = ["Transformer", "bert", "gpt2", "gpt3", "llama", "modern", "roberta"]

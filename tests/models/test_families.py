@@ -5,9 +5,9 @@ import pytest
 
 from jaxlm.core import ConfigError
 from jaxlm.core.lookup import load
-from jaxlm.models import bert, gpt2, llama
+from jaxlm.models import bert, gpt2, gpt3, llama
 from jaxlm.models.families import FAMILIES
-from jaxlm.models.layers import Pooler
+from jaxlm.models.layers import Pooler, Stack, in_turn
 
 PUBLISHED = [  # family, size, vocabulary, parameters of the released weights
     ("gpt2", "small", 50_257, 124_439_808),
@@ -19,6 +19,21 @@ PUBLISHED = [  # family, size, vocabulary, parameters of the released weights
     ("llama", "70b", 32_000, 68_976_648_192),
     ("bert", "base", 30_522, 109_482_240),
     ("bert", "large", 30_522, 335_141_888),
+    # 12 or 24 layers of 4 D^2 and 8 D^2 with their biases and norms (12 D^2 + 13 D), 50,265 words, 512 of the release's 514
+    # positions (see `roberta`), the norm of their sum, and the masked-word head with its dense layer, norm and bias;
+    # with all 514 it is 124,696,665 and 355,411,033
+    ("roberta", "base", 50_265, 12 * (12 * 768**2 + 13 * 768) + (50_265 + 512 + 2) * 768 + 768**2 + 3 * 768 + 50_265),
+    ("roberta", "large", 50_265, 24 * (12 * 1024**2 + 13 * 1024) + (50_265 + 512 + 2) * 1024 + 1024**2 + 3 * 1024 + 50_265),
+]
+STATED = [  # size, and parameters as table 2.1 of arXiv:2005.14165 rounds them
+    ("small", 125e6),
+    ("medium", 350e6),
+    ("large", 760e6),
+    ("xl", 1.3e9),
+    ("2.7b", 2.7e9),
+    ("6.7b", 6.7e9),
+    ("13b", 13e9),
+    ("175b", 175e9),
 ]
 
 
@@ -28,6 +43,19 @@ def test_published_sizes_have_the_published_parameters(family, size, vocab_size,
     if family == "bert":  # the encoder with its pooler, without the masked-word head
         model = replace(model, heads=(("pooler", Pooler()),))
     assert model.num_params() == expected
+
+
+@pytest.mark.parametrize(("size", "stated"), STATED)
+def test_gpt3_has_the_parameters_that_its_paper_states(size, stated):
+    model = gpt3(size, vocab_size=50_257)
+    assert model.num_params() == pytest.approx(stated, rel=0.02)
+    assert [block.attention.window for stack in model.decoder for block in stack.pattern] == [None, 256]
+
+
+def test_blocks_take_turns_to_the_last_layer():
+    dense, banded = gpt3("small").decoder[0].pattern
+    assert in_turn((dense, banded), 5) == (Stack((dense, banded), 2), Stack((dense,), 1))
+    assert in_turn((dense, banded), 1) == (Stack((dense,), 1),)
 
 
 def test_flops_count_what_multiplies():

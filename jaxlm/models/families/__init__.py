@@ -7,8 +7,10 @@ from jaxlm.core import ConfigError
 FAMILIES = {
     "bert": "jaxlm.models.families.bert:bert",
     "gpt2": "jaxlm.models.families.gpt2:gpt2",
+    "gpt3": "jaxlm.models.families.gpt3:gpt3",
     "llama": "jaxlm.models.families.llama:llama",
     "modern": "jaxlm.models.families.modern:modern",
+    "roberta": "jaxlm.models.families.roberta:roberta",
 }
 """By name; shared tests run over this table."""
 

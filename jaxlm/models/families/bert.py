@@ -27,6 +27,8 @@ def bert(
     dropout: float = 0.1,
     pooler: bool = False,
     norm_place: Literal["pre", "post"] = "post",
+    norm_epsilon: float = 1e-12,
+    num_token_types: int = 2,
     **execution,
 ) -> Transformer:
     """BERT of a published size, or of any other where its three numbers are given.
@@ -37,10 +39,12 @@ def bert(
       dropout: of embeddings, attention weights and residuals.
       pooler: add the summary of the first token, which sentence objectives read.
       norm_place: "post" in the release; "pre" learns at higher rates without a long warm-up (arXiv:2002.04745).
+      norm_epsilon: added to variances.
+      num_token_types: two kinds of sentences in the release; 0: none.
       **execution: `dtype`, `remat`, `unroll`, `kernel` of `Transformer`.
     """
     layers, width, heads = dimensions("bert", SIZES, size, num_layers, embed_dim, num_heads)
-    norm = LayerNorm(epsilon=1e-12)
+    norm = LayerNorm(norm_epsilon)
     block = Block(
         attention=Attention(heads, causal=False, dropout=dropout),
         mlp=MLP(4 * width, "gelu_exact"),
@@ -48,8 +52,11 @@ def bert(
         norm_place=norm_place,
         dropout=dropout,
     )
+    embed = Embed(
+        width, vocab_size, positions=LearnedPositions(context), num_token_types=num_token_types, norm=norm, dropout=dropout
+    )
     return Transformer(
-        embed=Embed(width, vocab_size, positions=LearnedPositions(context), num_token_types=2, norm=norm, dropout=dropout),
+        embed=embed,
         decoder=(Stack((block,), repeats=layers),),
         norm=norm if norm_place == "pre" else None,
         heads=(("lm", VocabHead(tied=True, bias=True, transform=True, norm=norm)), *((("pooler", Pooler()),) if pooler else ())),

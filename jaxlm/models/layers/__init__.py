@@ -8,7 +8,7 @@ from jaxlm.models.layers.heads import Pooler, VocabHead
 from jaxlm.models.layers.mlp import MLP
 from jaxlm.models.layers.norm import LayerNorm, RMSNorm
 from jaxlm.models.layers.positions import LearnedPositions, SinusoidalPositions
-from jaxlm.models.layers.stack import Stack
+from jaxlm.models.layers.stack import Stack, in_turn
 
 __all__ = [
     "MLP",
@@ -25,4 +25,5 @@ __all__ = [
     "SinusoidalPositions",
     "Stack",
     "VocabHead",
+    "in_turn",
 ]

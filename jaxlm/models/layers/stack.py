@@ -68,6 +68,13 @@ class Repeat(nn.Module):
         return x_BLD, None if caches is None else tuple(filled)
 
 
+def in_turn(pattern: tuple[Block, ...], num_layers: int) -> tuple[Stack, ...]:
+    """Stacks of `num_layers` blocks that take turns; those left over after whole patterns stand in a stack of their own."""
+    repeats, left = divmod(num_layers, len(pattern))
+    stacks = Stack(pattern, repeats), Stack(pattern[:left], 1)
+    return tuple(stack for stack in stacks if stack.num_layers())
+
+
 def layer_numbers(first: int, stack: Stack) -> Array:
     """The number of each repeat's first layer, so that no two layers of a model fold the same one into their noise."""
     return first + len(stack.pattern) * jnp.arange(stack.repeats)
