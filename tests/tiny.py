@@ -11,6 +11,7 @@ from jaxlm.core import Vocab, Window
 from jaxlm.core.lookup import load
 from jaxlm.core.noise import host_generator
 from jaxlm.models.families import FAMILIES
+from jaxlm.models.layers import RotaryScaling
 from jaxlm.objectives import CausalLM, MaskedLM, Objective
 
 VOCAB_SIZE, SEQ_LEN = 61, 16
@@ -19,6 +20,7 @@ SIZES: dict[str, dict[str, Any]] = {
     "gpt2": {"context": 32, "dropout": 0.0},
     "gpt3": {"context": 32, "dropout": 0.0, "band": 4},
     "llama": {"num_kv_heads": 2},
+    "llama3": {"num_kv_heads": 2, "rotary_scaling": RotaryScaling(context=16)},
     "modern": {},
     "roberta": {"context": 32, "dropout": 0.0},
 }

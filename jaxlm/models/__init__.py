@@ -4,8 +4,9 @@ from jaxlm.models.families.bert import bert
 from jaxlm.models.families.gpt2 import gpt2
 from jaxlm.models.families.gpt3 import gpt3
 from jaxlm.models.families.llama import llama
+from jaxlm.models.families.llama3 import llama3
 from jaxlm.models.families.modern import modern
 from jaxlm.models.families.roberta import roberta
 from jaxlm.models.transformer import Transformer
 
-__all__ = ["Transformer", "bert", "gpt2", "gpt3", "llama", "modern", "roberta"]
+__all__ = ["Transformer", "bert", "gpt2", "gpt3", "llama", "llama3", "modern", "roberta"]

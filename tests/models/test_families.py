@@ -17,6 +17,10 @@ PUBLISHED = [  # family, size, vocabulary, parameters of the released weights
     ("llama", "7b", 32_000, 6_738_415_616),
     ("llama", "13b", 32_000, 13_015_864_320),
     ("llama", "70b", 32_000, 68_976_648_192),
+    # arXiv:2407.21783, table 3; layers x (2 D^2 + 2 D 8 x 128 + 3 D F + 2 D) + D and two tables
+    ("llama3", "8b", 128_256, 8_030_261_248),
+    ("llama3", "70b", 128_256, 70_553_706_496),
+    ("llama3", "405b", 128_256, 405_853_388_800),
     ("bert", "base", 30_522, 109_482_240),
     ("bert", "large", 30_522, 335_141_888),
     # 12 or 24 layers of 4 D^2 and 8 D^2 with their biases and norms (12 D^2 + 13 D), 50,265 words, 512 of the release's 514

@@ -9,6 +9,7 @@ FAMILIES = {
     "gpt2": "jaxlm.models.families.gpt2:gpt2",
     "gpt3": "jaxlm.models.families.gpt3:gpt3",
     "llama": "jaxlm.models.families.llama:llama",
+    "llama3": "jaxlm.models.families.llama3:llama3",
     "modern": "jaxlm.models.families.modern:modern",
     "roberta": "jaxlm.models.families.roberta:roberta",
 }

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from jaxlm.models.families import dimensions
-from jaxlm.models.layers import MLP, Attention, Block, Embed, RMSNorm, Stack, VocabHead
+from jaxlm.models.layers import MLP, Attention, Block, Embed, RMSNorm, RotaryScaling, Stack, VocabHead
 from jaxlm.models.transformer import Transformer
 
 SIZES = {  # layers, width, heads, key/value heads, feed-forward width: Llama 2's
@@ -23,6 +23,7 @@ def llama(
     mlp_dim: int | None = None,
     vocab_size: int | None = None,
     rotary_theta: float = 10_000.0,
+    rotary_scaling: RotaryScaling | None = None,
     **execution,
 ) -> Transformer:
     """Llama 2 of a published size, or of any other where its numbers are given.
@@ -30,6 +31,7 @@ def llama(
     Args:
       num_kv_heads: None: the size's, else as many as heads.
       mlp_dim: None: the size's, else 8/3 of the width, rounded up to a multiple of 32.
+      rotary_scaling: see `llama3`.
       vocab_size: 32,000 in the release; None: the tokenizer's.
       **execution: `dtype`, `remat`, `unroll`, `kernel` of `Transformer`.
     """
@@ -38,7 +40,7 @@ def llama(
         mlp_dim = mlp_dim or -(-embed_dim * 8 // 3 // 32) * 32
     given = (num_layers, embed_dim, num_heads, num_kv_heads, mlp_dim)
     layers, width, heads, kv_heads, feed_forward = dimensions("llama", SIZES, size, *given)
-    attention = Attention(heads, num_kv_heads=kv_heads, rotary_theta=rotary_theta, bias=False)
+    attention = Attention(heads, num_kv_heads=kv_heads, rotary_theta=rotary_theta, rotary_scaling=rotary_scaling, bias=False)
     norm = RMSNorm(epsilon=1e-5)
     return Transformer(
         embed=Embed(width, vocab_size),

@@ -7,7 +7,7 @@ from jaxlm.models.layers.embed import Embed
 from jaxlm.models.layers.heads import Pooler, VocabHead
 from jaxlm.models.layers.mlp import MLP
 from jaxlm.models.layers.norm import LayerNorm, RMSNorm
-from jaxlm.models.layers.positions import LearnedPositions, SinusoidalPositions
+from jaxlm.models.layers.positions import LearnedPositions, RotaryScaling, SinusoidalPositions
 from jaxlm.models.layers.stack import Stack, in_turn
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Mixer",
     "Pooler",
     "RMSNorm",
+    "RotaryScaling",
     "Settings",
     "SinusoidalPositions",
     "Stack",

@@ -14,7 +14,7 @@ from jaxlm.kernels.attention import attend
 from jaxlm.kernels.project import project
 from jaxlm.models.layers.base import Context, Mixer, dropout, normal, param
 from jaxlm.models.layers.norm import Norm
-from jaxlm.models.layers.positions import rotate
+from jaxlm.models.layers.positions import RotaryScaling, rotate
 from jaxlm.models.layers.smear import smeared
 
 KeyValue = tuple[Array, Array]
@@ -42,6 +42,8 @@ class Attention(Mixer):
     """c: these scores become c * tanh(scores / c); None: no cap."""
     rotary_theta: float | None = None
     """Base of rotary positions; None: no rotation."""
+    rotary_scaling: RotaryScaling | None = None
+    """Slows rotary positions down for long texts (Llama 3.1); None: not."""
     query_key_norm: Norm | None = None
     """Normalises queries and keys per head, before the rotation (arXiv:2010.04245)."""
     smear: bool = False
@@ -88,6 +90,8 @@ class Attention(Mixer):
         size = self.head_size(embed_dim)
         if self.rotary_theta is not None and size % 2:
             raise ConfigError(f"{key}: rotary positions need an even head size, not {size}; change num_heads or head_dim")
+        if self.rotary_scaling is not None:
+            self.rotary_scaling.check(f"{key}.rotary_scaling")
         if self.dropout and kernel == "blocked":
             raise ConfigError(
                 f"{key}.dropout={self.dropout}: model.kernel='blocked' cannot drop weights; set it to 0 or kernel to 'plain'"
@@ -145,7 +149,7 @@ class AttentionModule(nn.Module):
         s = self.settings
         if s.query_key_norm is not None:
             x = s.query_key_norm.build(norm_name, "head_dim")(x)
-        return x if s.rotary_theta is None else rotate(x, context.positions_BL, s.rotary_theta)
+        return x if s.rotary_theta is None else rotate(x, context.positions_BL, s.rotary_theta, s.rotary_scaling)
 
 
 def _write(old_BSGK: Array, new_BLGK: Array, context: Context) -> Array:

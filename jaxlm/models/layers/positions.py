@@ -6,6 +6,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from jaxlm.core.errors import require_above
 from jaxlm.core.sharding import constrain
 from jaxlm.models.layers.base import Settings, normal, param
 
@@ -32,6 +33,32 @@ class SinusoidalPositions(Settings):
         return SinusoidalPositionsModule(self, name=name)
 
 
+@dataclass(frozen=True)
+class RotaryScaling:
+    """Slower rotations for texts longer than those first trained on, as Llama 3.1's weights were made with: frequencies that turn
+    less than `low` times within `context` tokens are divided by `factor`, those that turn more than `high` times stay, and
+    between the two it goes over linearly in the number of turns."""
+
+    factor: float = 8.0
+    """By which slow rotations are slowed down."""
+    low: float = 1.0
+    """Turns within the context below which a rotation is slow."""
+    high: float = 4.0
+    """Turns within the context above which it stays as it is."""
+    context: int = 8192
+    """Tokens of the longest text before."""
+
+    def check(self, key: str) -> None:
+        require_above(0, key, self, "factor", "low", "context")
+        require_above(self.low, key, self, "high")
+
+    def __call__(self, frequencies: Float[Array, " half"]) -> Float[Array, " half"]:
+        """In radians a token, slowed."""
+        turns = self.context * frequencies / (2 * jnp.pi)
+        kept = jnp.clip((turns - self.low) / (self.high - self.low), 0, 1)
+        return frequencies * (kept + (1 - kept) / self.factor)
+
+
 class LearnedPositionsModule(nn.Module):
     settings: LearnedPositions
 
@@ -46,21 +73,27 @@ class SinusoidalPositionsModule(nn.Module):
     settings: SinusoidalPositions
 
     def __call__(self, positions_BL: Int[Array, "B L"], embed_dim: int) -> Float[Array, "B L D"]:
-        angles = _angles(positions_BL, embed_dim, 10_000.0)
+        angles = _angles(positions_BL, _frequencies(embed_dim, 10_000.0))
         return jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], axis=-1)
 
 
-def _angles(positions_BL: Int[Array, "B L"], dim: int, theta: float) -> Float[Array, "B L half"]:
-    frequencies = theta ** (-jnp.arange(0, dim, 2, dtype=jnp.float32) / dim)
+def _frequencies(dim: int, theta: float) -> Float[Array, " half"]:
+    return theta ** (-jnp.arange(0, dim, 2, dtype=jnp.float32) / dim)
+
+
+def _angles(positions_BL: Int[Array, "B L"], frequencies: Float[Array, " half"]) -> Float[Array, "B L half"]:
     return positions_BL[..., None].astype(jnp.float32) * frequencies
 
 
-def rotate(x_BLHK: Float[Array, "B L H K"], positions_BL: Int[Array, "B L"], theta: float) -> Float[Array, "B L H K"]:
+def rotate(
+    x_BLHK: Float[Array, "B L H K"], positions_BL: Int[Array, "B L"], theta: float, scaling: RotaryScaling | None = None
+) -> Float[Array, "B L H K"]:
     """Rotary positions (arXiv:2104.09864): turns the pairs (i, i + K/2) by position / theta^(2i/K), in float32.
 
     Pairs are halves apart, as in Llama's released weights under Hugging Face, where the paper pairs neighbours.
     """
-    angles = _angles(positions_BL, x_BLHK.shape[-1], theta)[:, :, None, :]
+    frequencies = _frequencies(x_BLHK.shape[-1], theta)
+    angles = _angles(positions_BL, frequencies if scaling is None else scaling(frequencies))[:, :, None, :]
     sin = jnp.concatenate([-jnp.sin(angles), jnp.sin(angles)], axis=-1)
     cos = jnp.concatenate([jnp.cos(angles), jnp.cos(angles)], axis=-1)
     x32 = x_BLHK.astype(jnp.float32)
