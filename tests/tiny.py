@@ -22,6 +22,7 @@ SIZES: dict[str, dict[str, Any]] = {
     "llama": {"num_kv_heads": 2},
     "llama3": {"num_kv_heads": 2, "rotary_scaling": RotaryScaling(context=16)},
     "modern": {},
+    "qwen3": {"num_kv_heads": 2, "head_dim": 16},
     "roberta": {"context": 32, "dropout": 0.0},
 }
 """What each family takes beside layers, width, heads and vocabulary."""

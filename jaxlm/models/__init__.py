@@ -6,7 +6,8 @@ from jaxlm.models.families.gpt3 import gpt3
 from jaxlm.models.families.llama import llama
 from jaxlm.models.families.llama3 import llama3
 from jaxlm.models.families.modern import modern
+from jaxlm.models.families.qwen3 import qwen3
 from jaxlm.models.families.roberta import roberta
 from jaxlm.models.transformer import Transformer
 
-__all__ = ["Transformer", "bert", "gpt2", "gpt3", "llama", "llama3", "modern", "roberta"]
+__all__ = ["Transformer", "bert", "gpt2", "gpt3", "llama", "llama3", "modern", "qwen3", "roberta"]

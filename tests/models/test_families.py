@@ -21,6 +21,13 @@ PUBLISHED = [  # family, size, vocabulary, parameters of the released weights
     ("llama3", "8b", 128_256, 8_030_261_248),
     ("llama3", "70b", 128_256, 70_553_706_496),
     ("llama3", "405b", 128_256, 405_853_388_800),
+    # the configs of the releases (huggingface.co/Qwen), heads of 128, one table up to 4b
+    ("qwen3", "0.6b", 151_936, 596_049_920),
+    ("qwen3", "1.7b", 151_936, 1_720_574_976),
+    ("qwen3", "4b", 151_936, 4_022_468_096),
+    ("qwen3", "8b", 151_936, 8_190_735_360),
+    ("qwen3", "14b", 151_936, 14_768_307_200),
+    ("qwen3", "32b", 151_936, 32_762_123_264),
     ("bert", "base", 30_522, 109_482_240),
     ("bert", "large", 30_522, 335_141_888),
     # 12 or 24 layers of 4 D^2 and 8 D^2 with their biases and norms (12 D^2 + 13 D), 50,265 words, 512 of the release's 514

@@ -11,6 +11,7 @@ FAMILIES = {
     "llama": "jaxlm.models.families.llama:llama",
     "llama3": "jaxlm.models.families.llama3:llama3",
     "modern": "jaxlm.models.families.modern:modern",
+    "qwen3": "jaxlm.models.families.qwen3:qwen3",
     "roberta": "jaxlm.models.families.roberta:roberta",
 }
 """By name; shared tests run over this table."""
