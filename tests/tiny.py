@@ -17,6 +17,7 @@ from jaxlm.objectives import CausalLM, MaskedLM, Objective
 VOCAB_SIZE, SEQ_LEN = 61, 16
 SIZES: dict[str, dict[str, Any]] = {
     "bert": {"context": 32, "dropout": 0.0},
+    "gemma": {"num_kv_heads": 2, "head_dim": 16, "window": 4},
     "gpt2": {"context": 32, "dropout": 0.0},
     "gpt3": {"context": 32, "dropout": 0.0, "band": 4},
     "llama": {"num_kv_heads": 2},

@@ -1,6 +1,7 @@
 """One transformer; families are values."""
 
 from jaxlm.models.families.bert import bert
+from jaxlm.models.families.gemma import gemma
 from jaxlm.models.families.gpt2 import gpt2
 from jaxlm.models.families.gpt3 import gpt3
 from jaxlm.models.families.llama import llama
@@ -10,4 +11,4 @@ from jaxlm.models.families.qwen3 import qwen3
 from jaxlm.models.families.roberta import roberta
 from jaxlm.models.transformer import Transformer
 
-__all__ = ["Transformer", "bert", "gpt2", "gpt3", "llama", "llama3", "modern", "qwen3", "roberta"]
+__all__ = ["Transformer", "bert", "gemma", "gpt2", "gpt3", "llama", "llama3", "modern", "qwen3", "roberta"]

@@ -28,6 +28,10 @@ PUBLISHED = [  # family, size, vocabulary, parameters of the released weights
     ("qwen3", "8b", 151_936, 8_190_735_360),
     ("qwen3", "14b", 151_936, 14_768_307_200),
     ("qwen3", "32b", 151_936, 32_762_123_264),
+    # arXiv:2408.00118, table 2: embedding and other parameters, at its 256,128 words
+    ("gemma", "2b", 256_128, 590_118_912 + 2_024_517_888),
+    ("gemma", "9b", 256_128, 917_962_752 + 8_324_201_984),
+    ("gemma", "27b", 256_128, 1_180_237_824 + 26_047_480_320),
     ("bert", "base", 30_522, 109_482_240),
     ("bert", "large", 30_522, 335_141_888),
     # 12 or 24 layers of 4 D^2 and 8 D^2 with their biases and norms (12 D^2 + 13 D), 50,265 words, 512 of the release's 514

@@ -14,16 +14,16 @@ from jaxlm.models.layers.norm import LayerNorm, Norm
 
 @dataclass(frozen=True)
 class Block(Settings):
-    """pre: x + f(norm(x)) (GPT-2); post: norm(x + f(x)) (the 2017 transformer, BERT)."""
+    """pre: x + f(norm(x)) (GPT-2); post: norm(x + f(x)) (the 2017 transformer, BERT); sandwich: x + norm(f(norm(x))) (Gemma 2)."""
 
     attention: Mixer
     """The half that mixes tokens."""
     mlp: Settings
     """The half that treats each token alone; its module is called with (x_BLD, context) and gives y_BLD."""
     norm: Norm = LayerNorm()
-    """Two of it a block: one each for attention and feed-forward."""
-    norm_place: Literal["pre", "post"] = "pre"
-    """Before what is added to the residual, or after the addition."""
+    """One each for attention and feed-forward; two each in a sandwich."""
+    norm_place: Literal["pre", "post", "sandwich"] = "pre"
+    """Before attention and feed-forward; after their result is added to the residual; or before them and of their result."""
     dropout: float = 0.0
     """Of what attention and feed-forward add to the residual."""
 
@@ -42,14 +42,22 @@ class BlockModule(nn.Module):
     @nn.compact
     def __call__(self, x_BLD: Float[Array, "B L D"], context: Context, cache: Any) -> tuple[Float[Array, "B L D"], Any]:
         s = self.settings
-        norms = s.norm.build("attention_norm"), s.norm.build("mlp_norm")
         x_BLD = constrain(x_BLD, "batch", "length", "features")
-        pre = s.norm_place == "pre"
-        y_BLD, cache = s.attention.build("attention")(norms[0](x_BLD) if pre else x_BLD, context, cache)
-        x_BLD = x_BLD + dropout(y_BLD, s.dropout, context.noise_B, "attention")
-        x_BLD = x_BLD if pre else norms[0](x_BLD)
-        x_BLD = constrain(x_BLD, "batch", "length", "features")
-        y_BLD = s.mlp.build("mlp")(norms[1](x_BLD) if pre else x_BLD, context)
-        x_BLD = x_BLD + dropout(y_BLD, s.dropout, context.noise_B, "mlp")
-        x_BLD = x_BLD if pre else norms[1](x_BLD)
-        return constrain(x_BLD, "batch", "length", "features"), cache
+        y_BLD, cache = s.attention.build("attention")(self.before("attention", x_BLD), context, cache)
+        x_BLD = self.after("attention", x_BLD, y_BLD, context)
+        y_BLD = s.mlp.build("mlp")(self.before("mlp", x_BLD), context)
+        return self.after("mlp", x_BLD, y_BLD, context), cache
+
+    def before(self, half: str, x_BLD: Array) -> Array:
+        """What this half of the block is given."""
+        return x_BLD if self.settings.norm_place == "post" else self.settings.norm.build(f"{half}_norm")(x_BLD)
+
+    def after(self, half: str, x_BLD: Array, y_BLD: Array, context: Context) -> Array:
+        """x with what this half made of it, y, added."""
+        s = self.settings
+        if s.norm_place == "sandwich":
+            y_BLD = s.norm.build(f"{half}_result_norm")(y_BLD)
+        x_BLD = x_BLD + dropout(y_BLD, s.dropout, context.noise_B, half)
+        if s.norm_place == "post":
+            x_BLD = s.norm.build(f"{half}_norm")(x_BLD)
+        return constrain(x_BLD, "batch", "length", "features")
