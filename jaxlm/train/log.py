@@ -95,7 +95,9 @@ class TensorBoard:
 
     def close(self) -> None:
         with suppress(OSError):  # events that could not be written are in metrics.jsonl too, or it has said so
-            self._writer.close()
+            self._writer.flush()
+        with suppress(OSError):  # the library's close() leaves the file open where it cannot flush, and Python 3.13 tells of it
+            self._writer._py_recordio_writer.close()
 
 
 SHOWN = {
