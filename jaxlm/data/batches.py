@@ -160,10 +160,11 @@ def _join(batch: Example) -> np.ndarray:
 
 
 def _part(record: np.ndarray) -> Example:
-    """The arrays of a record, without a copy; the shared memory lives as long as one of them."""
+    """The arrays of a record, copied: jax keeps what it placed without a copy until after Python's end, where shared memory
+    is told to have leaked."""
     names = record.dtype.names
     assert names, "a worker sent no record"
-    return {name: record[name].view(np.ndarray) for name in names}
+    return {name: np.array(record[name]) for name in names}
 
 
 def _end_with_parent(worker: int, num_workers: int) -> None:

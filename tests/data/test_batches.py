@@ -192,6 +192,9 @@ if __name__ == "__main__":
     iterator = iterate(batches, num_workers=int(sys.argv[2]))
     if sys.argv[3] == "disturb":
         disturb(iterator)
+    elif sys.argv[3] == "keep":
+        sys.kept = [next(iterator) for _ in range(3)]  # to Python's very end, as jax keeps what it placed without a copy
+        iterator.close()
     else:
         next(iterator)
         print(*(p.pid for p in multiprocessing.active_children()), flush=True)
@@ -225,6 +228,12 @@ def test_workers_end_with_the_trainer(store, tmp_path, end):
         assert process.wait(40) == (-signal.SIGKILL if end == "killed" else 0)
         assert end == "killed" or not process.stderr.read()
     assert await_none(lambda: [pid for pid in workers if alive(pid)]) == []
+
+
+def test_batches_that_are_kept_to_the_end_leave_no_shared_memory(store, tmp_path):
+    with trainer(tmp_path, store.path, "1", "keep") as process:
+        assert process.communicate(timeout=60) == ("", "")
+    assert process.returncode == 0
 
 
 def alive(pid: int) -> bool:
