@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jaxlm.cli.command import Command, flag, positional, rest
+from jaxlm.cli.recipe_help import recipe_help
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,6 @@ def config_lines(config: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def more_help(arguments: ConfigShowArguments) -> str:
-    from jaxlm.cli.recipe_help import recipe_help
-
-    return recipe_help(arguments.recipe, arguments.overrides, trust=arguments.trust)
-
-
 COMMAND = Command(
     name="config show",
     summary="Print a recipe's config as it would be trained, each value by its key.",
@@ -58,5 +53,5 @@ COMMAND = Command(
         "jaxlm config show runs/quickstart",
         "jaxlm config show nano/gpt2 --train.steps 200 --json > my.json     then: jaxlm train my.json",
     ),
-    more_help=more_help,
+    more_help=recipe_help,
 )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jaxlm.cli.command import Command, flag, positional, rest
+from jaxlm.cli.recipe_help import recipe_help
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,6 @@ def run(arguments: DataBuildArguments) -> Mapping[str, Any]:
     return build_data(recipe)
 
 
-def more_help(arguments: DataBuildArguments) -> str:
-    from jaxlm.cli.recipe_help import recipe_help
-
-    return recipe_help(arguments.recipe, arguments.overrides, trust=arguments.trust)
-
-
 COMMAND = Command(
     name="data build",
     summary="Train a recipe's tokenizer and write its token store ahead of time; `train` does it itself where they are missing.",
@@ -41,5 +36,5 @@ COMMAND = Command(
         "jaxlm data build quickstart",
         "jaxlm data build my_recipe.py --tokenizer.vocab-size 16000",
     ),
-    more_help=more_help,
+    more_help=recipe_help,
 )

@@ -1,12 +1,12 @@
 """What `--help` says of a RECIPE: its dials and all fields of its config."""
 
-from collections.abc import Sequence
+from typing import Any
 
 from jaxlm.core import ConfigError
 
 
-def recipe_help(recipe: str, words: Sequence[str], *, trust: bool = False) -> str:
-    """The recipe's own words, its dials, then every field with type, default and meaning.
+def recipe_help(arguments: Any) -> str:
+    """For a command's arguments with a RECIPE: the recipe's own words, its dials, then every field with type, default and meaning.
 
     Where the config cannot be made yet (a dial without default is missing), the message stands in the fields' place.
     """
@@ -14,6 +14,7 @@ def recipe_help(recipe: str, words: Sequence[str], *, trust: bool = False) -> st
     from jaxlm.run.recipe import config_function, find_recipe, load_recipe
     from jaxlm.run.source import load_source
 
+    recipe, trust = arguments.recipe, getattr(arguments, "trust", False)
     path, _ = find_recipe(recipe)
     parts = []
     if path.suffix == ".py":
@@ -21,7 +22,7 @@ def recipe_help(recipe: str, words: Sequence[str], *, trust: bool = False) -> st
         function, _ = config_function(source)
         parts += [(source.module.__doc__ or "").strip(), dials_help(function, f"Dials of {recipe}:")]
     try:
-        parts.append(fields_help(load_recipe(recipe, words, trust=trust).config, f"Fields of {recipe}:"))
+        parts.append(fields_help(load_recipe(recipe, arguments.overrides, trust=trust).config, f"Fields of {recipe}:"))
     except ConfigError as error:
         parts.append(str(error))
     return "\n\n".join(part for part in parts if part)

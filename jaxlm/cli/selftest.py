@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jaxlm.cli.command import Command, positional, rest
+from jaxlm.cli.recipe_help import recipe_help
 from jaxlm.core import RunError
 
 MARKS = {True: "\N{CHECK MARK}", False: "\N{BALLOT X}", None: "-"}
@@ -60,6 +61,7 @@ COMMAND = Command(
     arguments=SelftestArguments,
     before=simulate_devices,  # before anything imports jax, as recipes do
     run=run,
+    more_help=recipe_help,
     examples=(
         "jaxlm selftest nano/gpt2",
         "jaxlm selftest my_objective.py --objective.gamma 1.5",

@@ -7,6 +7,7 @@ from typing import Any
 
 from jaxlm.cli.allocator import keep_pages
 from jaxlm.cli.command import Command, flag, positional, rest
+from jaxlm.cli.recipe_help import recipe_help
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,6 @@ def run(arguments: TrainArguments) -> Mapping[str, Any]:
     return {"run_dir": str(folder.path), **read_json(folder.summary)}
 
 
-def more_help(arguments: TrainArguments) -> str:
-    from jaxlm.cli.recipe_help import recipe_help
-
-    return recipe_help(arguments.recipe, arguments.overrides, trust=arguments.trust)
-
-
 COMMAND = Command(
     name="train",
     summary="Train a model, or go on with a run that was stopped: the same command again.",
@@ -51,5 +46,5 @@ COMMAND = Command(
         "jaxlm train quickstart --help     every dial and field, with type, default and meaning",
     ),
     before=keep_pages,
-    more_help=more_help,
+    more_help=recipe_help,
 )

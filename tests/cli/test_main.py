@@ -199,6 +199,14 @@ def test_help_of_a_recipe_has_its_dials_and_all_fields(capsys, recipe):
     assert repeats.startswith("How often the whole pattern does. (default: 3)")
 
 
+@pytest.mark.parametrize("name", [name for name, target in COMMANDS.items() if "RECIPE" in usage(load(target))])
+def test_every_command_with_a_recipe_lists_its_settings(capsys, recipe, name):
+    code, out, err = run(capsys, *name.split(), recipe, "--help")
+    assert (code, err) == (0, "")
+    assert "--layers INT" in out
+    assert "--optimizer.learning-rate FLOAT" in out
+
+
 def test_help_of_a_recipe_that_needs_a_dial(capsys, recipe):
     Path(recipe).write_text(Path(recipe).read_text().replace("layers: int = 2", "layers: int"))
     code, out, _ = run(capsys, "train", recipe, "--help")
