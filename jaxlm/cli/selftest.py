@@ -24,10 +24,16 @@ def run(arguments: SelftestArguments) -> Mapping[str, Any]:
     """Prints a line a law; raises where one is broken."""
     from jaxlm.run.recipe import load_recipe
     from jaxlm.run.selftest import selftest
+    from jaxlm.train.waiting import waiting
 
     recipe = load_recipe(arguments.recipe, arguments.overrides)
     found: list[dict[str, Any]] = []
-    for group, verdict in selftest(recipe):
+    verdicts = selftest(recipe)
+    while True:
+        with waiting("  trying the next law"):
+            group, verdict = next(verdicts, (None, None))
+        if verdict is None:
+            break
         if not found or group != found[-1]["group"]:
             print(f"\n{group}")
         found.append({"group": group, **verdict._asdict()})

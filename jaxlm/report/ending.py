@@ -11,6 +11,7 @@ from jaxlm.report.compressors import bits_per_byte
 from jaxlm.report.held_out import first_words, gaps, openings, texts, unigram_nats
 from jaxlm.tokenizer.base import Tokenizer
 from jaxlm.train.run import Run
+from jaxlm.train.waiting import waiting
 
 Say = Callable[[str], None]
 
@@ -27,7 +28,9 @@ def show_ending(run: Run, params: Any, tokenizer: Tokenizer, store: Store, summa
     model, log, partial = run.model, run.log, run.train.eval_batches
     if log.compressors and "eval/bits_per_byte" in summary:
         ours = summary["eval/bits_per_byte"]
-        say(_partial(ours, partial) if partial is not None else _comparison(ours, store, tokenizer))
+        with waiting("compressing the text, to compare"):
+            said = _partial(ours, partial) if partial is not None else _comparison(ours, store, tokenizer)
+        say(said)
     elif "eval/bits_per_masked_byte" in summary:
         say(
             f"\nheld-out text: {summary['eval/loss']:.3f} nats for a hidden token "

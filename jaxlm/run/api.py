@@ -42,6 +42,7 @@ from jaxlm.train.loop import train
 from jaxlm.train.pace import steps_within
 from jaxlm.train.run import Hook
 from jaxlm.train.state import merge
+from jaxlm.train.waiting import waiting
 
 Say = Callable[[str], None]
 
@@ -129,7 +130,8 @@ def train_recipe(
 def _in_time(config: RunConfig, given: RunConfig, materials: Materials, folder: RunFolder, say: Say) -> RunConfig:
     """The config as given, with the steps that fit `train.minutes` here."""
     assert config.train.minutes is not None, "asked for where there is a time to keep"
-    steps = steps_within(assemble(config, materials, folder.path), config.train.minutes)
+    with waiting("measuring this machine's pace"):
+        steps = steps_within(assemble(config, materials, folder.path), config.train.minutes)
     fit = "all" if steps == config.train.steps else f"{steps:,} of"
     say(f"{fit} {config.train.steps:,} steps fit train.minutes={config.train.minutes:g} at this machine's pace")
     return replace(given, train=replace(given.train, steps=steps))

@@ -21,6 +21,7 @@ from jaxlm.run.config import RunConfig
 from jaxlm.run.values import to_json
 from jaxlm.tokenizer import load_tokenizer
 from jaxlm.tokenizer.base import Tokenizer, TokenizerConfig
+from jaxlm.train.waiting import waiting
 
 Say = Callable[[str], None]
 
@@ -66,7 +67,8 @@ def tokenizer_for(config: TokenizerConfig, text: Text, say: Say = print) -> Toke
     if not folder.is_dir():
         begun = time.monotonic()
         say(f"tokenizer: training {type(config).__name__} ...")
-        tokenizer = config.train(text.train_texts)
+        with waiting("tokenizer: training"):
+            tokenizer = config.train(text.train_texts)
         with writing(folder.parent, ROOM):
             _save(tokenizer, folder)
         asked, size = getattr(config, "vocab_size", None), tokenizer.vocab.size

@@ -21,6 +21,7 @@ from jaxlm.train.log import ROOM, Log
 from jaxlm.train.run import Hook, Run
 from jaxlm.train.state import TrainState, merge
 from jaxlm.train.step import train_step
+from jaxlm.train.waiting import waiting
 from jaxlm.train.watch import Stopped, StopSignals
 
 
@@ -35,7 +36,8 @@ def train(run: Run, *, hooks: Sequence[Hook] = ()) -> TrainState:
         signals = cleanup.enter_context(StopSignals())  # left last: a save that is waited for can be interrupted too
         checkpoints = CheckpointStore(run.folder / "checkpoints", run.checkpoint)
         cleanup.callback(checkpoints.close)
-        state, history, resumed_from = run.start(checkpoints)
+        with waiting("making the first state"):
+            state, history, resumed_from = run.start(checkpoints)
         step = int(state.step)
         logs = run.logs(step)
         for log in logs:
