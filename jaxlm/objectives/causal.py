@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxlm.core import Example, Inputs, Sums, Vocab, Window
-from jaxlm.kernels.cross_entropy import token_nll
+from jaxlm.core import ConfigError, Example, Inputs, Sums, Vocab, Window
+from jaxlm.kernels.cross_entropy import token_scores
 from jaxlm.objectives.base import Array, Objective
 
 
@@ -19,9 +19,21 @@ class CausalLM(Objective):
     document's first from its bos. No target crosses from one document into another.
     """
 
+    z_loss: float = 0.0
+    """Coefficient of the squared logsumexp, which keeps logits near 0 (PaLM, arXiv:2204.02311, section 5: 1e-4)."""
+    label_smoothing: float = 0.0
+    """e: targets are (1 - e) one-hot + e uniform over the vocabulary (arXiv:1706.03762, section 5.4: 0.1)."""
+
     overlap = 1
     attention = "causal"
     bits_name = "bits_per_byte"
+
+    def __post_init__(self) -> None:
+        if not (self.z_loss >= 0 and 0 <= self.label_smoothing < 1):
+            raise ConfigError(
+                f"objective.z_loss={self.z_loss} must be at least 0 (PaLM has 1e-4) and "
+                f"objective.label_smoothing={self.label_smoothing} at least 0 and below 1 (the 2017 transformer has 0.1)"
+            )
 
     def raw_length(self, seq_len: int) -> int:
         return seq_len + 1
@@ -42,6 +54,10 @@ class CausalLM(Objective):
 
     def loss(self, model: Any, params: Any, batch: Mapping[str, Array], rng: Any) -> Sums:
         out = model(params, Inputs.of(batch), rng=rng)
-        nll_BL = token_nll(out.heads["lm"], batch["targets"])
-        pair = (nll_BL, batch["weights"])
-        return Sums.of(out, tokens=pair, metrics={"nll": pair})
+        scores = token_scores(out.heads["lm"], batch["targets"])
+        loss_BL = scores.nll
+        if self.label_smoothing:
+            loss_BL += self.label_smoothing * (scores.target - scores.mean)
+        if self.z_loss:
+            loss_BL += self.z_loss * scores.logsumexp**2
+        return Sums.of(out, tokens=(loss_BL, batch["weights"]), metrics={"nll": (scores.nll, batch["weights"])})

@@ -33,6 +33,7 @@ class FillInMiddle(CausalLM):
     bits_name = None  # type: ignore[assignment]  # the marks are no text
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_probability("objective", self, "rate", "spm_rate")
 
     def check(self, vocab: Vocab) -> None:
