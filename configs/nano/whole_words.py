@@ -3,7 +3,7 @@
     jaxlm train nano/whole_words
     jaxlm train nano/whole_words --spans
 
-Two CPU cores, 30 to 60 s, held-out text included. Expect an eval/loss of about 6.
+Two CPU cores, 30 to 60 s, held-out text included. Expect an eval/loss of about 5.8 (5.7 with spans).
 """
 
 from dataclasses import replace
