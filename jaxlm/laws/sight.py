@@ -1,4 +1,4 @@
-"""What a place of the model sees of the others: by gradient, which is exactly 0 or not."""
+"""What a place sees of the others: of the model by gradient, which is exactly 0 or not; through the loss by other tokens."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxlm.core import Inputs
-from jaxlm.laws.subject import Subject, Verdict
+from jaxlm.laws.subject import EXACTLY, Subject, Verdict, spread
 
 SEGMENTS_L = np.array([1] * 5 + [2] * 4 + [0] * 3, np.int32)
 """Two documents and padding."""
@@ -54,3 +54,30 @@ def sight(subject: Subject) -> Iterator[Verdict]:
     yield Verdict.exact("no place sees another document", int((seen_LL & across_LL).sum()), f"of {across_LL.sum()} pairs")
     padding_LL = real_L[:, None] & ~real_L[None, :]
     yield Verdict.exact("no place sees padding", int((seen_LL & padding_LL).sum()), f"of {padding_LL.sum()} pairs")
+
+
+def through_loss(subject: Subject) -> Iterator[Verdict]:
+    """The loss at a place moves with no token that it must not see; a loss may give the model other inputs than the row's."""
+    batch, rows = dict(subject.batch), np.arange(len(subject.batch["weights"]))
+    weighed_BL = batch["weights"] > 0
+    place_B = np.argmax(np.cumsum(weighed_BL, 1) > weighed_BL.sum(1, keepdims=True) // 2, axis=1)  # the middle one
+    alone_BL = np.zeros_like(weighed_BL)
+    alone_BL[rows, place_B] = True
+    for name in [name for name in batch if name.endswith("weights")]:
+        batch[name] = batch[name] * (alone_BL if batch[name].shape == alone_BL.shape else False)
+    own_BL = batch["segments"] == batch["segments"][rows, place_B][:, None]
+    after_BL = own_BL & (np.arange(own_BL.shape[1]) > place_B[:, None])
+    ahead = "the loss at a place does not move with the tokens after it"
+    if subject.objective.attention == "causal":
+        yield _moved(subject, batch, ahead, after_BL)
+    else:
+        yield Verdict.not_here(ahead, f"the objective's attention is {subject.objective.attention}")
+    yield _moved(subject, batch, "the loss at a place does not move with another document", ~own_BL)
+
+
+def _moved(subject: Subject, batch: dict[str, np.ndarray], law: str, changed_BL: np.ndarray) -> Verdict:
+    """By how much the terms move with the tokens of these places."""
+    other_BL = subject.ordinary[(batch["tokens"] + 1) % len(subject.ordinary)]
+    changed = {**batch, "tokens": np.where(changed_BL, other_BL, batch["tokens"]).astype(batch["tokens"].dtype)}
+    terms, moved = (subject.sums(subject.params, each).terms for each in (batch, changed))
+    return Verdict.within(law, spread(terms, moved), EXACTLY)

@@ -13,6 +13,9 @@ import numpy as np
 from jaxlm.core import Example, Sums, Vocab, Window
 from jaxlm.core.noise import device_key, host_generator
 
+EXACTLY = 1e-5
+"""Relative; sums in float32 in another order."""
+
 
 class Verdict(NamedTuple):
     """One law, one number."""

@@ -7,10 +7,7 @@ import jax
 import numpy as np
 
 from jaxlm.core import Sums
-from jaxlm.laws.subject import Subject, Verdict, spread
-
-EXACTLY = 1e-5
-"""Relative; sums in float32 in another order."""
+from jaxlm.laws.subject import EXACTLY, Subject, Verdict, spread
 
 
 def names(subject: Subject) -> Iterator[Verdict]:

@@ -11,7 +11,7 @@ Law = Callable[[Subject], Iterator[Verdict]]
 LAWS: dict[str, tuple[Law, ...]] = {
     "model": (execution.named_axes, sight.sight, counts.parameters, counts.flops, generation.cached),
     "rows": (rows.fields, rows.purity, rows.padding, rows.targets, rows.documents, rows.statistics),
-    "loss": (sums.names, sums.halves, sums.weight_zero),
+    "loss": (sums.names, sums.halves, sums.weight_zero, sight.through_loss),
     "step": (execution.microbatches, execution.layers, execution.sharding, learning.overfit),
 }
 """By what they speak of; each yields one verdict or some."""

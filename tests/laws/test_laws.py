@@ -150,6 +150,26 @@ class IgnoresWeights(CausalLM):
 
 
 @dataclass(frozen=True)
+class Peeks(CausalLM):
+    """Its loss gives the model the tokens that it asks for."""
+
+    def loss(self, model, params, batch, rng):
+        return super().loss(model, params, {**batch, "tokens": jnp.roll(batch["tokens"], -1, axis=1)}, rng)
+
+
+@dataclass(frozen=True)
+class Joins(CausalLM):
+    """Its loss gives the model all documents as one."""
+
+    def loss(self, model, params, batch, rng):
+        joined = {
+            "segments": jnp.ones_like(batch["segments"]),
+            "positions": jnp.arange(batch["tokens"].shape[1]) + 0 * batch["positions"],
+        }
+        return super().loss(model, params, {**batch, **joined}, rng)
+
+
+@dataclass(frozen=True)
 class NoiseOfTheArray(CausalLM):
     """Noise drawn for the batch as a whole: it changes with the number of microbatches."""
 
@@ -189,6 +209,8 @@ class Fails(CausalLM):
         (OtherNames(), sums.names, "the terms of loss and weights are the same"),
         (IgnoresWeights(), sums.weight_zero, "a target of weight 0 has no gradient"),
         (WeighsPadding(), sums.weight_zero, "rows of padding have no weight and no gradient"),
+        (Peeks(), sight.through_loss, "the loss at a place does not move with the tokens after it"),
+        (Joins(), sight.through_loss, "the loss at a place does not move with another document"),
         (NoiseOfTheArray(), execution.microbatches, "4 microbatches: the same loss and gradient"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, CausalLM | MaskedLM) else None,
