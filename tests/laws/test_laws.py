@@ -309,6 +309,12 @@ def test_wrong_counts_are_found(subject_of):
     assert broken(replace(subject, model=boastful), counts.flops) == ["flops_per_token() is within 10 % of XLA's count"]
 
 
+@pytest.mark.parametrize(("width", "layers"), [(32, 1), (64, 2)])
+def test_the_count_of_a_small_model_with_a_large_head_is_right(subject_of, width, layers):
+    """Its head is most of its products."""
+    assert not broken(subject_of(CausalLM(), embed_dim=width, num_layers=layers, vocab_size=2000, dropout=0.0), counts.flops)
+
+
 def test_what_does_not_apply_says_why(subject_of):
     subject = subject_of(MaskedLM(), num_layers=1)
     found = {verdict.law: verdict for law in (sight.sight, generation.cached) for verdict in verdicts(law, subject)}
