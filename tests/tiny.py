@@ -6,6 +6,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import numpy as np
+from scipy.stats import binom
 
 from jaxlm.core import Vocab, Window
 from jaxlm.core.lookup import load
@@ -27,6 +28,11 @@ SIZES: dict[str, dict[str, Any]] = {
     "roberta": {"context": 32, "dropout": 0.0},
 }
 """What each family takes beside layers, width, heads and vocabulary."""
+
+
+def likely(count: int, trials: int, probability: float) -> bool:
+    """Whether a binomial count is not further out than one in a million."""
+    return bool(binom.ppf(5e-7, trials, probability) <= count <= binom.isf(5e-7, trials, probability))
 
 
 def vocab() -> Vocab:

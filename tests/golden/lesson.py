@@ -2,27 +2,15 @@
 
 import numpy as np
 
-from jaxlm.core import Vocab, Window
+from jaxlm.core import Window
+from jaxlm.tokenizer.ids import make_vocab
 
 SPECIALS = ["<pad>", "<unk>", "<s>", "</s>", "[MASK]", "[CLS]", "[SEP]", "<0>", "<1>", "<2>"]
 PIECES = ["_the", "_cat", "_sat", "_on", "_a", "_ma", "t", "s", "_dog", "_ran", "."]
 NAMES = SPECIALS + PIECES
 ID = {name: id for id, name in enumerate(NAMES)}
 
-VOCAB = Vocab(
-    size=len(NAMES),
-    digest="lesson",
-    pad=0,
-    unk=1,
-    bos=2,
-    eos=3,
-    mask=4,
-    cls=5,
-    sep=6,
-    sentinels=(7, 8, 9),
-    special_V=np.arange(len(NAMES)) < len(SPECIALS),
-    starts_word_V=np.array([name.startswith("_") for name in NAMES]),
-)
+VOCAB = make_vocab(len(NAMES), 3, "lesson", np.array([name.startswith("_") for name in NAMES]))
 
 
 def window(*documents: str, length: int) -> Window:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 import tiny
-from scipy.stats import binom
 
 from jaxlm.core import ConfigError
 from jaxlm.core.noise import host_generator
@@ -15,11 +14,6 @@ from jaxlm.objectives import Blend, CausalLM, FillInMiddle, MaskedLM
 L, ROWS = 32, 2000
 VOCAB = tiny.vocab()
 BLEND = Blend((CausalLM(), 1), (FillInMiddle(rate=1.0), 3))
-
-
-def likely(count, trials, probability):
-    """Whether a binomial count is not further out than one in a million."""
-    return binom.ppf(5e-7, trials, probability) <= count <= binom.isf(5e-7, trials, probability)
 
 
 def row(objective, number):
@@ -35,7 +29,7 @@ def test_each_row_is_one_members_as_often_as_asked():
         assert (VOCAB.sentinels[0] in example["tokens"]) == (example["member"] == 1)
         if example["member"] == 0:
             np.testing.assert_array_equal(example["tokens"], window.ids_N[:-1])
-    assert likely(members[0], ROWS, 0.25)
+    assert tiny.likely(members[0], ROWS, 0.25)
     assert members[0] + members[1] == ROWS
 
 

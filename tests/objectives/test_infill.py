@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import tiny
-from scipy.stats import binom
 
 from jaxlm.core import ConfigError, Vocab, Window
 from jaxlm.core.noise import host_generator
@@ -12,11 +11,6 @@ from jaxlm.objectives import FillInMiddle
 L, ROWS = 64, 1000
 VOCAB = tiny.vocab()
 PRE, SUF, MID = VOCAB.sentinels
-
-
-def likely(count, trials, probability):
-    """Whether a binomial count is not further out than one in a million."""
-    return binom.ppf(5e-7, trials, probability) <= count <= binom.isf(5e-7, trials, probability)
 
 
 def rows(objective, documents=1):
@@ -47,10 +41,10 @@ def test_a_turned_document_has_all_its_tokens():
 def test_the_shares_of_those_turned_and_of_spm():
     objective = FillInMiddle(rate=0.7, spm_rate=0.4)
     turned = [tokens for _, example in rows(objective) if PRE in (tokens := example["tokens"])]
-    assert likely(len(turned), ROWS, 0.7)
+    assert tiny.likely(len(turned), ROWS, 0.7)
     n = objective.raw_length(L) - 2
     empty = 1 - (n / (n + 1)) ** 2  # of two cuts one is before the first token
-    assert likely(sum(parts(tokens)[0] == "spm" for tokens in turned), len(turned), 0.4 + 0.6 * empty)
+    assert tiny.likely(sum(parts(tokens)[0] == "spm" for tokens in turned), len(turned), 0.4 + 0.6 * empty)
 
 
 def test_the_cuts_are_drawn_evenly():

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import tiny
-from scipy.stats import binom
 
 from jaxlm.core import ConfigError, Vocab
 from jaxlm.core.noise import host_generator
@@ -21,12 +20,6 @@ def rows(objective):
     for row in range(ROWS):
         window = windows(row)
         yield window, objective.prepare((window,), host_generator(0, "prepare", row), VOCAB, L)
-
-
-def likely(count, trials, probability):
-    """Whether a binomial count is not further out than one in a million."""
-    low, high = binom.ppf(5e-7, trials, probability), binom.isf(5e-7, trials, probability)
-    return low <= count <= high
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +48,7 @@ def test_every_place_is_chosen_alike(hidden):
     place, chosen, _, _ = hidden
     for start in range(1, 41, 10):
         here = (place >= start) & (place < start + 10)
-        assert likely(chosen[here].sum(), here.sum(), chosen.mean())
+        assert tiny.likely(chosen[here].sum(), here.sum(), chosen.mean())
 
 
 def test_of_the_chosen_80_are_masked_10_random_10_kept(hidden):
@@ -63,8 +56,8 @@ def test_of_the_chosen_80_are_masked_10_random_10_kept(hidden):
     trials, ordinary = chosen.size, (~VOCAB.special_V).sum()
     assert trials > 10_000
     masked, random = given == VOCAB.mask, (given != VOCAB.mask) & (given != original)
-    assert likely(masked.sum(), trials, 0.8)
-    assert likely(random.sum(), trials, 0.1 * (ordinary - 1) / ordinary)
+    assert tiny.likely(masked.sum(), trials, 0.8)
+    assert tiny.likely(random.sum(), trials, 0.1 * (ordinary - 1) / ordinary)
     assert not VOCAB.special_V[given[random]].any()
     assert set(given[random]) == set(np.flatnonzero(~VOCAB.special_V))
 

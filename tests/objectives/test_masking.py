@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import tiny
-from scipy.stats import binom
 
 from jaxlm.core import ConfigError, Vocab
 from jaxlm.core.noise import host_generator
@@ -12,11 +11,6 @@ from jaxlm.objectives.masking import Row
 
 L, ROWS = 128, 300
 VOCAB = tiny.vocab()
-
-
-def likely(count, trials, probability):
-    """Whether a binomial count is not further out than one in a million."""
-    return binom.ppf(5e-7, trials, probability) <= count <= binom.isf(5e-7, trials, probability)
 
 
 def rows(objective):
@@ -93,7 +87,7 @@ def test_lengths_of_spans_fall_as_a_geometric_series(mean, longest):
     expected = [0.8 ** (n - 1) for n in range(1, 11)] if mean == 3.8 else None  # SpanBERT's, to two figures
     if expected:
         for n, weight in enumerate(expected, start=1):
-            assert likely((lengths == n).sum(), number, weight / sum(expected)), n
+            assert tiny.likely((lengths == n).sum(), number, weight / sum(expected)), n
 
 
 def test_a_span_is_a_stretch_of_one_document():
