@@ -97,6 +97,6 @@ def test_focal_is_killed_and_goes_on_with_workers_and_a_dial_of_its_own(folder):
     summary = json.loads(Path("runs/focal/summary.json").read_text())
     assert 0 < summary["train/resumed_from"] <= saved
     objective = json.loads(Path("runs/focal/config.json").read_text())["objective"]
-    assert (objective["type"], objective["gamma"]) == ("recipe:FocalLM", 1.5)  # beside what it has of CausalLM
+    assert objective == {"type": "recipe:FocalLM", "z_loss": 0.0, "label_smoothing": 0.0, "gamma": 1.5}
     words[words.index("1.5")] = "1.0"
     assert subprocess.run([*words, "--run-dir", "runs/focal"], env=environment, capture_output=True, check=False).returncode == 2

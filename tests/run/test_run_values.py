@@ -18,6 +18,10 @@ from jaxlm.run.values import from_json, to_json
 from jaxlm.tokenizer.base import TokenizerConfig
 
 
+FOCAL = {"type": "recipe:Focal", "z_loss": 0.0, "label_smoothing": 0.0, "gamma": 2.0, "parts": []}
+"""As a config keeps it, with what it has of CausalLM."""
+
+
 def save(loaded, folder, change=lambda node: None):
     """What a run keeps: its config, changed, and its recipe."""
     folder.mkdir(exist_ok=True)
@@ -39,7 +43,7 @@ def test_what_is_written(recipe, tmp_path):
     node = load_recipe(recipe, ["--own"]).to_json()
     assert node["format"] == 1
     assert node["type"] == "jaxlm.run.config:RunConfig"
-    assert node["objective"] == {"type": "recipe:Focal", "gamma": 2.0, "parts": []}
+    assert node["objective"] == FOCAL
     assert node["data"]["sources"][0]["path"] == str(tmp_path / "shakespeare.txt")
     assert node["model"]["heads"][0][1]["type"] == "jaxlm.models.layers.heads:VocabHead"
 
@@ -56,7 +60,7 @@ def test_a_run_is_a_recipe_and_keeps_name_and_folder(recipe, tmp_path):
     again = load_recipe(saved, ["--train.steps", "3"], trust=True)
     assert (again.name, again.run_dir, again.source) == ("run", tmp_path / "run", recipe.read_text())
     assert again.config.train.steps == 3
-    assert again.to_json()["objective"] == {"type": "recipe:Focal", "gamma": 2.0, "parts": []}
+    assert again.to_json()["objective"] == FOCAL
     assert load_recipe(tmp_path / "run", trust=True).run_dir == tmp_path / "run"
     elsewhere = saved.rename(tmp_path / "run/mine.json")
     assert (load_recipe(elsewhere, trust=True).name, load_recipe(elsewhere, trust=True).run_dir) == ("mine", None)
