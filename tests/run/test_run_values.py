@@ -17,7 +17,6 @@ from jaxlm.run.saved import read_config, read_group
 from jaxlm.run.values import from_json, to_json
 from jaxlm.tokenizer.base import TokenizerConfig
 
-
 FOCAL = {"type": "recipe:Focal", "z_loss": 0.0, "label_smoothing": 0.0, "gamma": 2.0, "parts": []}
 """As a config keeps it, with what it has of CausalLM."""
 
