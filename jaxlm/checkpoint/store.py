@@ -2,7 +2,6 @@
 
 import logging
 import sys
-import textwrap
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -198,10 +197,13 @@ def _keep(policies: Any, config: CheckpointConfig) -> Any:
 
 
 def _reason(error: BaseException) -> str:
-    """The first line of what is at the bottom of an Orbax error, shortened; what a look-up did not find says nothing to a user."""
+    """The first line of what is at the bottom of an Orbax error, shortened in the middle; what a look-up did not find says
+    nothing to a user."""
     while (inner := error.__cause__ or error.__context__) is not None:
         error = inner
     words = (str(error).strip() or type(error).__name__).splitlines()[0]
     if isinstance(error, LookupError | StopIteration):
         return "a part of it is missing or broken"
-    return textwrap.shorten(words, 300, placeholder=" ...")
+    if len(words) > 300:  # TensorStore names the files on its way first, and at the end the cause
+        words = f"{words[:100]} ... {words[-195:]}"
+    return words

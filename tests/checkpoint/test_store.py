@@ -212,3 +212,24 @@ def test_a_state_of_other_shapes_is_refused(tmp_path, state):
         )
     store.require_params(made((1, 1, 1))[0].abstract.params)
     store.close()
+
+
+def test_what_ended_a_save_is_told_however_long_the_way_to_it(tmp_path, state, monkeypatch):
+    """TensorStore names each file on its way, and what the system said last."""
+    store = CheckpointStore(tmp_path, CheckpointConfig())
+    error = OSError(f'Error writing "step": {"Error writing local file: " * 30}No space left on device')
+    monkeypatch.setattr(store, "_checkpointer", Refuses(error))
+    with pytest.raises(RunError) as refused:
+        store.save(3, state, {})
+    told = str(refused.value)
+    assert told.startswith(f'checkpoint in {tmp_path} could not be saved: Error writing "step"')
+    assert "No space left on device. The checkpoints before it stand" in told
+    assert len(told) < 300 + len(str(tmp_path)) + 200
+
+
+class Refuses:
+    def __init__(self, error):
+        self.error = error
+
+    def save_checkpointables_async(self, *args, **kwargs):
+        raise self.error
