@@ -19,7 +19,7 @@ class FocalLM(CausalLM):
         out = model(params, Inputs.of(batch), rng=rng)
         nll_BL = token_nll(out.heads["lm"], batch["targets"])
         focus_BL = (1 - jnp.exp(-nll_BL)) ** self.gamma
-        return Sums.of(out, tokens=(focus_BL * nll_BL, batch["weights"]), metrics={"nll": (nll_BL, batch["weights"])})
+        return Sums.of(out, tokens=(focus_BL * nll_BL, batch["weights"]))
 
 
 def config():

@@ -52,6 +52,8 @@ def run(arguments: RunsArguments) -> Mapping[str, Any]:
         print(_table(list(COLUMNS), [[_shown(cell(run), run, name) for name, cell in COLUMNS.items()] for run in runs]))
     if any(map(_masked, runs)):
         print("* bits per hidden byte, by a reader who sees all around it")
+    if any("eval/loss" in run.metrics and run.objective != runs[0].objective for run in runs):
+        print("eval/loss is what each objective minimises: between objectives compare bits/byte")
     if found:
         print("\nruns that differ in train.seed alone, mean and deviation:")
         print(_table(["runs", "seeds", "eval/loss", "bits/byte"], [_group_row(group) for group in found]))

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 from jax.sharding import Mesh
 
-from jaxlm.core import Example
+from jaxlm.core import Example, Sums
 from jaxlm.core.noise import device_key
 from jaxlm.core.sharding import constraints
 from jaxlm.data import Part
@@ -28,7 +28,7 @@ def held_out_loss(
 ) -> Callable[[Any], dict[str, float]]:
     """A function from parameters to `eval/loss` and the objective's other metrics, over one pass of `batches()`.
 
-    Where the objective watches "nll" and names a metric in bits, `eval/<bits_name>` is
+    Where the objective names a metric in bits, `eval/<bits_name>` is
     nats per target / ln 2 * targets of the text / its bytes: for a causal pass over everything, total bits / bytes.
 
     Args:
@@ -37,7 +37,11 @@ def held_out_loss(
 
     def step(params: Any, batch: Any) -> Any:
         with constraints(resolver(mesh)):
-            return eval_step(params, batch, model=model, objective=objective, rng=device_key(0, "evaluation"))
+            sums, *others = eval_step(params, batch, model=model, objective=objective, rng=device_key(0, "evaluation"))
+            if objective.bits_name and "nll" not in sums.metrics:
+                watched = Sums.of(metrics={"nll": objective.nll(model.eval(), params, batch)}).metrics
+                sums = sums._replace(metrics={**sums.metrics, **watched})
+            return sums, *others
 
     jitted = jax.jit(step, in_shardings=(param_shardings, row_sharding(mesh, (padded_size,))))
     num_targets = sum(objective.num_targets(part.num_tokens, part.num_documents) for part in parts)

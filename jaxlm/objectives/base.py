@@ -1,6 +1,8 @@
 """What an objective is: how a row is prepared, what it is weighed by, what is summed."""
 
+import inspect
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -32,7 +34,7 @@ class Objective:
     attention: Literal["causal", "bidirectional", "any"] = "any"
     """What it asks of the model."""
     bits_name: str | None = None
-    """Name under which evaluation reports its metric "nll" in bits a byte of the original text; None: not at all."""
+    """Name under which evaluation reports its "nll" in bits a byte of the original text; None: not at all."""
 
     def check(self, vocab: Vocab) -> None:
         """Raises ConfigError where the tokenizer lacks a token or mark that it needs; asked before anything is computed."""
@@ -60,6 +62,27 @@ class Objective:
     def loss(self, model: Any, params: Any, batch: Mapping[str, Array], rng: Any) -> Sums:
         """The numerators of the same terms. `rng` is one key for the step; rows fold their position into it."""
         raise NotImplementedError(f"{type(self).__name__} must define loss()")
+
+    def nll(self, model: Any, params: Any, batch: Mapping[str, Array]) -> tuple[Array, Array]:
+        """Nats of each target, and their weights: for `bits_name`, where `loss` watches no metric of the name "nll"."""
+        raise NotImplementedError(f"{type(self).__name__} has a bits_name, so it must define nll(), or watch it in loss()")
+
+
+def require_settings_read(objective: Objective) -> None:
+    """Raises ConfigError where a loss of one's own replaces one that reads a setting, and the setting, which is given, is
+    not read any more."""
+    losses = [vars(cls)["loss"] for cls in type(objective).__mro__ if "loss" in vars(cls)]
+    own, *replaced = [getattr(inspect.unwrap(loss), "__code__", None) for loss in losses]
+    if own is None or "super" in own.co_names:
+        return
+    read = {name for code in replaced if code is not None for name in code.co_names}
+    for setting in fields(objective):  # type: ignore[arg-type]  # whatever a recipe holds is a dataclass
+        value = getattr(objective, setting.name)
+        if setting.name in read.difference(own.co_names) and value != setting.default:
+            raise ConfigError(
+                f"objective.{setting.name}={value!r} would do nothing: {type(objective).__name__}'s own loss does not read it; "
+                f"leave it at {setting.default!r}, or read self.{setting.name} there"
+            )
 
 
 def require_sentinels(objective: Objective, vocab: Vocab, number: int) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from jaxlm.core import ConfigError, Example, Inputs, Sums, Vocab, Window
-from jaxlm.kernels.cross_entropy import token_scores
+from jaxlm.kernels.cross_entropy import token_nll, token_scores
 from jaxlm.objectives.base import Array, Objective
 
 
@@ -61,3 +61,6 @@ class CausalLM(Objective):
         if self.z_loss:
             loss_BL += self.z_loss * scores.logsumexp**2
         return Sums.of(out, tokens=(loss_BL, batch["weights"]), metrics={"nll": (scores.nll, batch["weights"])})
+
+    def nll(self, model: Any, params: Any, batch: Mapping[str, Array]) -> tuple[Array, Array]:
+        return token_nll(model(params, Inputs.of(batch)).heads["lm"], batch["targets"]), batch["weights"]

@@ -100,9 +100,7 @@ class MaskedLM(Objective):
 
     def loss(self, model: Any, params: Any, batch: Mapping[str, Array], rng: Any) -> Sums:
         out = model(params, Inputs.of(batch), rng=rng)
-        index_BM = jnp.maximum(batch["masked_index"], 0)  # only these positions meet the vocabulary
-        targets_BM, weights_BM = (jnp.take_along_axis(batch[name], index_BM, axis=1) for name in ("targets", "weights"))
-        weights_BM = jnp.where(batch["masked_index"] >= 0, weights_BM, 0)
+        index_BM, targets_BM, weights_BM = _masked(batch)
         nll_BM = token_nll(out.heads["lm"].at(index_BM), targets_BM)
         hit_BM = out.heads["lm"].at(index_BM).logits().argmax(-1) == targets_BM
         return Sums.of(
@@ -110,3 +108,14 @@ class MaskedLM(Objective):
             tokens=(nll_BM, weights_BM),
             metrics={"nll": (nll_BM, weights_BM), "accuracy": (hit_BM, weights_BM)},
         )
+
+    def nll(self, model: Any, params: Any, batch: Mapping[str, Array]) -> tuple[Array, Array]:
+        index_BM, targets_BM, weights_BM = _masked(batch)
+        return token_nll(model(params, Inputs.of(batch)).heads["lm"].at(index_BM), targets_BM), weights_BM
+
+
+def _masked(batch: Mapping[str, Array]) -> tuple[Array, Array, Array]:
+    """Index, targets and weights [B, M] of what is hidden: these positions alone meet the vocabulary."""
+    index_BM = jnp.maximum(batch["masked_index"], 0)
+    targets_BM, weights_BM = (jnp.take_along_axis(batch[name], index_BM, axis=1) for name in ("targets", "weights"))
+    return index_BM, targets_BM, jnp.where(batch["masked_index"] >= 0, weights_BM, 0)

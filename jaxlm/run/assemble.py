@@ -13,6 +13,7 @@ from jaxlm.data import Batches, Examples, Store, WindowReader, iterate, pack
 from jaxlm.data.mixture import require_one_each
 from jaxlm.data.store import Split
 from jaxlm.evaluate import held_out_loss
+from jaxlm.objectives.base import require_settings_read
 from jaxlm.parallel.mesh import make_mesh
 from jaxlm.parallel.placement import local_rows
 from jaxlm.parallel.rules import batch_shards
@@ -120,6 +121,7 @@ def check_config(config: RunConfig) -> None:
     """
     model, objective = config.model, config.objective
     model.check()
+    require_settings_read(objective)
     for name in ("weights", "final_weights"):
         if weights := getattr(config.data, name):
             require_one_each(name, weights, len(config.data.sources))

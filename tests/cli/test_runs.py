@@ -70,6 +70,7 @@ def test_a_table(capsys):
         ["b", "causal", "4x128", "CausalLM", "20", "2.5000", "1.5000", "0.7500", "12,346", "finished"],
         ["deep/a", "bidirectional", "4x128", "Mine", "20", "2.5000", "3.0000", "1.5000*", "12,346", "stopped"],
         ["*", "bits", "per", "hidden", "byte,", "by", "a", "reader", "who", "sees", "all", "around", "it"],
+        ["eval/loss", "is", "what", "each", "objective", "minimises:", "between", "objectives", "compare", "bits/byte"],
     ]
 
 

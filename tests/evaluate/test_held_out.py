@@ -1,6 +1,7 @@
 """Loss over held-out text: one division over all of it, in bits where the text's bytes are known."""
 
 import math
+from dataclasses import dataclass
 from types import SimpleNamespace
 
 import jax
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import tiny
 
+from jaxlm.core import Sums
 from jaxlm.evaluate import held_out_loss
 from jaxlm.objectives import CausalLM, MaskedLM
 from jaxlm.optim import AdamW
@@ -92,3 +94,32 @@ def test_an_error_of_the_text_is_raised_and_its_iterator_closed():
     with pytest.raises(OSError, match="the disk is gone"):
         evaluate(tiny.params(model))
     assert closed == [True]
+
+
+class Squared:
+    """A loss that watches nothing."""
+
+    def loss(self, model, params, batch, rng):
+        nll, weights = self.nll(model, params, batch)
+        return Sums.of(tokens=(nll**2, weights))
+
+
+@dataclass(frozen=True)
+class SquaredCausal(Squared, CausalLM):
+    pass
+
+
+@dataclass(frozen=True)
+class SquaredMasked(Squared, MaskedLM):
+    pass
+
+
+@pytest.mark.parametrize(("own", "plain"), [(SquaredCausal(), CausalLM()), (SquaredMasked(mask_rate=0.4), MaskedLM(mask_rate=0.4))])
+def test_bits_do_not_depend_on_what_a_loss_watches(own, plain):
+    model = tiny.model(tiny.FAMILY_OF[type(plain)], num_layers=1)
+    params = tiny.params(model)
+    batches = lambda: iter([tiny.batch(plain, 6)])
+    ours, theirs = (evaluator(objective, model=model, batches=batches)[1](params) for objective in (own, plain))
+    name = f"eval/{plain.bits_name}"
+    assert ours[name] == pytest.approx(theirs[name], rel=1e-6)
+    assert ours["eval/loss"] != pytest.approx(theirs["eval/loss"])

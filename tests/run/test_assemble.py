@@ -8,7 +8,7 @@ import pytest
 
 from jaxlm.checkpoint.config import CheckpointConfig
 from jaxlm.checkpoint.store import CheckpointStore
-from jaxlm.core import ConfigError
+from jaxlm.core import ConfigError, Sums
 from jaxlm.corpus import TextFiles
 from jaxlm.data.config import DataConfig
 from jaxlm.models import bert, gpt2
@@ -23,6 +23,12 @@ from jaxlm.tokenizer import Bytes
 from jaxlm.train.config import LogConfig, TrainConfig
 
 SIZES = {"num_layers": 1, "embed_dim": 16, "num_heads": 2, "context": 16}
+
+
+@dataclass(frozen=True)
+class OwnLoss(CausalLM):
+    def loss(self, model, params, batch, rng):
+        return Sums.of(tokens=self.nll(model, params, batch))
 
 
 @dataclass(frozen=True)
@@ -131,6 +137,11 @@ def test_given_weights_are_those_that_a_new_run_begins_with(made, tmp_path):
         (
             lambda c: replace(c, model=bert(**SIZES)),
             "objective CausalLM needs a causal model and model's attention is bidirectional; use gpt2 or llama, or another objective",
+        ),
+        (
+            lambda c: replace(c, objective=OwnLoss(label_smoothing=0.1)),
+            "objective.label_smoothing=0.1 would do nothing: OwnLoss's own loss does not read it; leave it at 0.0, or read "
+            "self.label_smoothing there",
         ),
         (
             lambda c: replace(c, data=replace(c.data, seq_len=17)),
