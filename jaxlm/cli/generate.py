@@ -40,10 +40,11 @@ def run(arguments: GenerateArguments) -> Mapping[str, Any]:
         top=arguments.top,
     )
     from jaxlm.run.api import load
+    from jaxlm.train.waiting import awaited
 
     loaded = load(arguments.run, trust=arguments.trust)
     prompts = arguments.prompt
-    pieces = stream_pieces(loaded.model, loaded.params, loaded.tokenizer, prompts, settings)
+    pieces = awaited("compiling, to write", stream_pieces(loaded.model, loaded.params, loaded.tokenizer, prompts, settings))
     if len(prompts) * settings.num_samples == 1:
         completions = collect(_shown(prompts[0], pieces))
         _show_candidates(completions[0])

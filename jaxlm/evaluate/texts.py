@@ -90,17 +90,17 @@ def embed(
         for part in _portions(rows)
         for row_N, hidden_LD in zip(part, jax.device_get(_hidden(params, padded(part, "right"), model=model)), strict=True)
     ]
-    if pooling == "mean":
-        return np.stack([state_LD.mean(0) for state_LD in states])
-    if pooling == "cls":
-        return np.stack([state_LD[0] for state_LD in states])
-    longest = max(map(len, states))
-    return np.stack([np.pad(state_LD, ((0, longest - len(state_LD)), (0, 0))) for state_LD in states])
+    D = model.embed.embed_dim
+    if pooling is not None:
+        pooled = [state_LD.mean(0) if pooling == "mean" else state_LD[0] for state_LD in states]
+        return np.array(pooled, np.float32).reshape(-1, D)
+    vectors_NLD = np.zeros((len(states), max(map(len, states), default=0), D), np.float32)
+    for state_LD, vectors_LD in zip(states, vectors_NLD, strict=True):
+        vectors_LD[: len(state_LD)] = state_LD
+    return vectors_NLD
 
 
 def _encoded(tokenizer: Tokenizer, texts: Sequence[str], max_length: int | None, added: int) -> list[np.ndarray]:
-    if not texts:
-        raise ConfigError("texts: none is given. Give at least one.")
     encoded = tokenizer.encode_batch(texts)
     for text, ids_N in zip(texts, encoded, strict=True):
         if max_length is not None and len(ids_N) + added > max_length:

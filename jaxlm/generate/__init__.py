@@ -1,13 +1,14 @@
 """Text from trained models: continuations from those that look back, fillings for gaps from those that look both ways."""
 
 from jaxlm.generate.candidates import Candidate
-from jaxlm.generate.continuation import Completion, Continuation, Piece, collect, complete, generate_texts, stream_pieces
+from jaxlm.generate.continuation import SETTINGS, Completion, Continuation, Piece, collect, complete, generate_texts, stream_pieces
 from jaxlm.generate.decode import Step, stream
 from jaxlm.generate.gaps import Filled, fill_mask
 from jaxlm.generate.sampling import Sampling, sample
 from jaxlm.generate.streaming import TextStream
 
 __all__ = [
+    "SETTINGS",
     "Candidate",
     "Completion",
     "Continuation",

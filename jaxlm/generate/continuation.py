@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 import jax
@@ -55,6 +55,10 @@ class Continuation:
             raise ConfigError(
                 f"--num-samples: {self.num_samples} at temperature 0 would be one text many times. Give a --temperature above 0."
             )
+
+
+SETTINGS = tuple(field.name for cls in (Continuation, Sampling) for field in fields(cls) if field.name != "sampling")
+"""The names that `Continuation.of` takes."""
 
 
 class Piece(NamedTuple):

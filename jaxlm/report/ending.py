@@ -11,7 +11,7 @@ from jaxlm.report.compressors import bits_per_byte
 from jaxlm.report.held_out import first_words, gaps, openings, texts, unigram_nats
 from jaxlm.tokenizer.base import Tokenizer
 from jaxlm.train.run import Run
-from jaxlm.train.waiting import waiting
+from jaxlm.train.waiting import awaited, waiting
 
 Say = Callable[[str], None]
 
@@ -74,17 +74,19 @@ def _comparison(ours: float, store: Store, tokenizer: Tokenizer) -> str:
 def _show_samples(model: Any, params: Any, tokenizer: Tokenizer, prompts: list[str], say: Say) -> None:
     for number, prompt in enumerate(prompts, 1):
         say(f"\nsample {number}: {prompt!r}, and how the model goes on")
-        print("  | " + prompt.replace("\n", "\n  | "), end="", flush=True)
         used = 1 + len(tokenizer.encode_batch([prompt])[0])
         room = 60 if model.max_length is None else min(60, model.max_length - used)
         settings = Continuation.of(temperature=0.7, top_k=50, seed=number, max_tokens=room)
-        for piece in stream_pieces(model, params, tokenizer, [prompt], settings):
+        pieces = awaited("compiling, to write", stream_pieces(model, params, tokenizer, [prompt], settings))
+        print("  | " + prompt.replace("\n", "\n  | "), end="", flush=True)
+        for piece in pieces:
             print(piece.text.replace("\n", "\n  | "), end="", flush=True)
         print()
 
 
 def _show_filled(model: Any, params: Any, tokenizer: Tokenizer, hidden: list[tuple[str, str]], say: Say) -> None:
-    filled = fill_mask(model, params, tokenizer, [prompt for prompt, _ in hidden], top=3)
+    with waiting("compiling, to fill gaps"):
+        filled = fill_mask(model, params, tokenizer, [prompt for prompt, _ in hidden], top=3)
     for (prompt, word), answer in zip(hidden, filled, strict=True):
         guesses = ", ".join(f"{c.token.strip('▁ ')} {c.probability:.0%}" for c in answer.masks[0])
         say(f"\n  {prompt}\n    it was: {word};  the model says: {guesses}")

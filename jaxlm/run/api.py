@@ -15,7 +15,7 @@ from jaxlm.parallel.mesh import make_mesh
 from jaxlm.parallel.start import keep_compiled
 from jaxlm.report.ending import Own, show_ending
 from jaxlm.run.assemble import Materials, assemble, check_config, examples, model_of
-from jaxlm.run.check import as_path
+from jaxlm.run.check import as_path, kind
 from jaxlm.run.config import RunConfig, with_schedule_length
 from jaxlm.run.difference import Difference
 from jaxlm.run.files import RunFolder
@@ -57,6 +57,10 @@ def fit(config: RunConfig, run_dir: str | Path | None = None, hooks: Sequence[Ho
     Returns:
       What `jaxlm.load(run_dir)` returns.
     """
+    if not isinstance(config, RunConfig):
+        raise ConfigError(f"fit: config is {kind(config)}. Allowed: a RunConfig, such as jaxlm.recipe('quickstart') gives.")
+    if not isinstance(hooks, list | tuple) or not all(map(callable, hooks)):
+        raise ConfigError(f"fit: hooks is {kind(hooks)}. Allowed: several functions, each called with (step, state, metrics).")
     recipe = recipe_of(config)
     folder = train_recipe(recipe, run_dir=Path(run_dir) if run_dir else None, hooks=hooks)
     return load_run(folder.path, trust=True)

@@ -14,7 +14,7 @@ from jaxlm.models.layers.base import Settings
 from jaxlm.parallel.config import MeshConfig
 from jaxlm.parallel.mesh import make_mesh
 from jaxlm.parallel.shardings import param_shardings
-from jaxlm.run.check import as_path, kind
+from jaxlm.run.check import as_path, construct, kind, require_names
 from jaxlm.run.files import RunFolder
 from jaxlm.run.saved import read_data, read_group, read_json
 from jaxlm.run.vocab import with_vocab
@@ -37,8 +37,10 @@ class Loaded:
 
     def generate(self, prompts: str | list[str], **settings: Any) -> list[str]:
         """Continuations of each prompt; see `jaxlm.generate.generate_texts` for settings (max_tokens, temperature, ...)."""
-        from jaxlm.generate import generate_texts
+        from jaxlm.generate import SETTINGS, Continuation, generate_texts
 
+        require_names(settings, SETTINGS, "generate", "it")
+        construct(lambda: Continuation.of(**settings), "generate")  # a wrong type is one message too
         return generate_texts(self.model, self.params, self.tokenizer, _texts(prompts, "generate: prompts"), **settings)
 
     def fill_mask(self, prompts: str | list[str], top: int = 5) -> list[Any]:

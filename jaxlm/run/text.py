@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -97,8 +96,9 @@ def store_for(text: Text, tokenizer: Tokenizer, say: Say = print) -> Store:
     path = default_root() / store_address(text.fingerprints, tokenizer.vocab.digest, text.settings)
     progress = _Progress()
     documents = () if (path / HEADER).is_file() else text.documents()  # which reads all of it once, to split it
-    store = write_store(path, documents, tokenizer, progress=progress)
-    if progress.shown:
+    with waiting(progress.words):
+        store = write_store(path, documents, tokenizer, progress=progress)
+    if progress.num_documents:
         say(f"token store: {path}")
     for line in part_lines(store):
         say(line)
@@ -115,13 +115,13 @@ def part_lines(store: Store) -> list[str]:
 
 
 class _Progress:
-    """A line now and then while documents are encoded."""
+    """How many documents are encoded."""
 
     def __init__(self) -> None:
-        self.shown, self._last = False, time.monotonic()
+        self.num_documents = 0
 
     def __call__(self, num_documents: int) -> None:
-        self.shown = True
-        if time.monotonic() - self._last >= 2:
-            self._last = time.monotonic()
-            print(f"token store: {num_documents:,} documents ...", file=sys.stderr, flush=True)
+        self.num_documents = num_documents
+
+    def words(self) -> str:
+        return f"token store: {self.num_documents:,} documents" if self.num_documents else "token store: reading the text"

@@ -69,7 +69,9 @@ class StopSignals:
             if stopping and byte[0] == signal.SIGINT and not self._left.wait(GRACE):
                 print("interrupted: left at once; the same command goes on from the last save", file=sys.stderr, flush=True)
                 os._exit(INTERRUPTED)
-            stopping = stopping or byte[0] in (signal.SIGINT, signal.SIGTERM)
+            if not stopping and byte[0] in (signal.SIGINT, signal.SIGTERM):
+                stopping = True
+                print("stopping: this step is ended and saved (Ctrl-C again: at once)", file=sys.stderr, flush=True)
         os.close(self._reading)
 
 

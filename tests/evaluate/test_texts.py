@@ -67,5 +67,10 @@ def test_what_cannot_be_is_said(made):
     )
     with pytest.raises(ConfigError, match=r"embed: pooling='max' is unknown. Allowed: 'mean', 'cls', None."):
         embed(m, p, CHARACTERS, ["a"], pooling="max")
-    with pytest.raises(ConfigError, match="texts: none is given"):
-        embed(m, p, CHARACTERS, [])
+
+
+def test_of_no_texts_there_is_nothing(made):
+    m, p = made
+    assert score(m, p, CHARACTERS, []) == []
+    for pooling, shape in {"mean": (0, 16), "cls": (0, 16), None: (0, 0, 16)}.items():
+        assert embed(m, p, CHARACTERS, [], pooling=pooling).shape == shape

@@ -68,6 +68,24 @@ def test_what_is_no_text_is_refused(run, name):
         assert str(error.value) == f"{key}: {what}. Allowed: a str, or a list of them."
 
 
+def test_settings_of_generate_are_checked(run):
+    for settings, words in (
+        ({"max_token": 3}, "generate.max_token: it has no 'max_token'. Did you mean 'max_tokens'?"),
+        ({"max_tokens": "3"}, "generate: '<' not supported between instances of 'str' and 'int'"),
+    ):
+        with pytest.raises(ConfigError) as error:
+            run[0].generate("a", **settings)
+        assert str(error.value) == words
+
+
+def test_what_is_no_config_or_hook_is_refused(config):
+    with pytest.raises(ConfigError, match=r"^fit: config is int 3. Allowed: a RunConfig"):
+        jaxlm.fit(3)
+    for hooks in (3, [3], print):
+        with pytest.raises(ConfigError, match=r"^fit: hooks is .*\. Allowed: several functions, each called with"):
+            jaxlm.fit(config, hooks=hooks)
+
+
 def test_it_is_found_among_runs(run, place):
     found = {each.name: each for each in find_runs(place)[0]}["run"]
     assert (found.model, found.objective, found.step, found.state) == ("causal 1x16", "CausalLM", 4, "finished")

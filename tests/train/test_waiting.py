@@ -6,7 +6,7 @@ import time
 import pytest
 
 from jaxlm.train import waiting as module
-from jaxlm.train.waiting import waiting
+from jaxlm.train.waiting import awaited, waiting
 
 
 class Terminal(io.StringIO):
@@ -50,3 +50,27 @@ def test_an_error_passes_and_ends_it(monkeypatch):
     with pytest.raises(ValueError, match="no text"), waiting("tokenizer: training"):
         raise ValueError("no text")
     assert "jaxlm-waiting" not in [thread.name for thread in module.threading.enumerate()]
+
+
+def test_what_is_said_may_change(clock, monkeypatch):
+    monkeypatch.setattr("sys.stderr", stream := io.StringIO())
+    counted = iter(range(9))
+    with waiting(lambda: f"{next(counted)} documents"):
+        time.sleep(0.25)  # 12 s
+    assert stream.getvalue() == "0 documents ... 5 s\n1 documents ... 10 s\n"
+
+
+def test_the_first_of_some_items_is_waited_for(clock, monkeypatch):
+    made = []
+
+    def items():
+        time.sleep(0.15)  # 7 s
+        for number in range(3):
+            made.append(number)
+            yield number
+
+    monkeypatch.setattr("sys.stderr", stream := io.StringIO())
+    given = awaited("compiling", items())
+    assert (made, stream.getvalue()) == ([0], "compiling ... 5 s\n")
+    assert list(given) == [0, 1, 2]
+    assert list(awaited("compiling", iter(()))) == []

@@ -10,6 +10,8 @@ import pytest
 
 from jaxlm.train.watch import StopSignals
 
+ASKED = "stopping: this step is ended and saved (Ctrl-C again: at once)\n"
+
 BUSY = """
 import hashlib
 from jaxlm.train import watch
@@ -33,6 +35,7 @@ def busy():
 
 def test_a_second_ctrl_c_ends_what_does_not_listen(busy):
     busy.send_signal(signal.SIGINT)
+    assert busy.stderr.readline() == ASKED
     with pytest.raises(subprocess.TimeoutExpired):
         busy.wait(timeout=0.5)  # the first one waits
     busy.send_signal(signal.SIGINT)
