@@ -1,5 +1,6 @@
 """`jaxlm generate`."""
 
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass
 from typing import TYPE_CHECKING, Any
@@ -8,6 +9,7 @@ from jaxlm.cli.command import Command, flag, positional
 
 if TYPE_CHECKING:
     from jaxlm.generate import Candidate, Completion, Piece
+    from jaxlm.run.loaded import Loaded
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ def run(arguments: GenerateArguments) -> Mapping[str, Any]:
 
     loaded = load(arguments.run, trust=arguments.trust)
     prompts = arguments.prompt
+    _note_long(prompts, loaded)
     pieces = awaited("compiling, to write", stream_pieces(loaded.model, loaded.params, loaded.tokenizer, prompts, settings))
     if len(prompts) * settings.num_samples == 1:
         completions = collect(_shown(prompts[0], pieces))
@@ -59,6 +62,14 @@ def run(arguments: GenerateArguments) -> Mapping[str, Any]:
         result["candidates"] = [[_as_json(place) for place in completion.likeliest] for completion in completions]
         result["chosen"] = [_as_json(completion.chosen) for completion in completions]
     return result
+
+
+def _note_long(prompts: tuple[str, ...], loaded: "Loaded") -> None:
+    """A model of rotary positions takes a prompt of any length, and need not be good at what it never saw."""
+    longest = max(map(len, loaded.tokenizer.encode_batch(prompts)))
+    if loaded.model.max_length is None and longest > loaded.seq_len:
+        note = f"note: a prompt has {longest:,} tokens, and the model was trained on rows of {loaded.seq_len:,}"
+        print(note, file=sys.stderr, flush=True)
 
 
 def _shown(prompt: str, pieces: "Iterator[Piece]") -> "Iterator[Piece]":

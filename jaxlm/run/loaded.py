@@ -32,6 +32,8 @@ class Loaded:
     tokenizer: Tokenizer
     step: int
     """Of the checkpoint."""
+    seq_len: int
+    """Tokens of the rows that it was trained on."""
     summary: dict[str, Any]
     """The run's last values; {} where it has not come to its end."""
 
@@ -72,7 +74,8 @@ def load_run(where: str | Path, *, trust: bool = False) -> Loaded:
     folder = run_folder(where)
     step = newest_step(folder)
     model, tokenizer = model_and_tokenizer(folder, trust=trust)
-    return Loaded(folder.path, model, restored_params(folder, model), tokenizer, step, _summary(folder))
+    seq_len = read_json(folder.config)["data"]["seq_len"]
+    return Loaded(folder.path, model, restored_params(folder, model), tokenizer, step, seq_len, _summary(folder))
 
 
 def run_folder(where: str | Path, key: str = "RUN") -> RunFolder:

@@ -20,7 +20,7 @@ def loading(monkeypatch):
     def load(where, *, trust=False):
         state.asked.append((where, trust))
         m = model(state.family, num_layers=1, embed_dim=16, vocab_size=tokenizer.vocab.size)
-        return SimpleNamespace(model=m, params=params(m), tokenizer=tokenizer)
+        return SimpleNamespace(model=m, params=params(m), tokenizer=tokenizer, seq_len=16)
 
     monkeypatch.setattr("jaxlm.run.api.load", load)
     return state
@@ -42,6 +42,14 @@ def test_one_text_is_printed_after_its_prompt(capsys, loading):
     assert result == {"prompts": ["the cat"], "completions": [out.removesuffix("\n").removeprefix("the cat")]}
     assert err == out, "the same text goes to stderr"
     assert loading.asked == [("runs/x", False)] * 2
+
+
+def test_a_prompt_beyond_what_was_trained_on_has_a_note(capsys, loading):
+    long = ("generate", "runs/x", "--prompt", "abcdefgh " * 2, "--max-tokens", "1")
+    assert "note:" not in run(capsys, *long)[2]  # the table of positions bounds it
+    loading.family = "llama"
+    assert run(capsys, *long)[2] == "note: a prompt has 18 tokens, and the model was trained on rows of 16\n"
+    assert "note:" not in run(capsys, *long[:3], "abc")[2]
 
 
 def test_several_texts_with_what_was_likely(capsys, loading):
