@@ -1,6 +1,6 @@
 """What the data room hands to an objective, and what an objective hands back; numpy only."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -25,10 +25,10 @@ class Window(NamedTuple):
     """The other streams of parallel text: segment k of each is the same document."""
 
     @classmethod
-    def empty(cls, length: int) -> "Window":
-        """Padding alone: what `prepare` is given for a row of weight 0."""
+    def empty(cls, length: int, others: Iterable[str] = ()) -> "Window":
+        """Padding alone, in the other streams too: what `prepare` is given for a row of weight 0."""
         zeros = np.zeros(length, np.int32)
-        return cls(zeros, zeros, zeros)
+        return cls(zeros, zeros, zeros, others={name: cls(zeros, zeros, zeros) for name in others})
 
     @classmethod
     def of(cls, documents: Sequence[np.ndarray], length: int) -> "Window":

@@ -3,7 +3,9 @@
 from jaxlm.corpus.read import read_documents
 from jaxlm.corpus.sources.hugging_face import HuggingFace
 from jaxlm.corpus.sources.jsonl import JsonLines
+from jaxlm.corpus.sources.parallel_lines import ParallelLines
 from jaxlm.corpus.sources.python_docs import PythonDocs
+from jaxlm.corpus.sources.python_signatures import PythonSignatures
 from jaxlm.corpus.sources.python_sources import PythonSources
 from jaxlm.corpus.sources.records import Records
 from jaxlm.corpus.sources.text import TextFiles
@@ -14,7 +16,9 @@ __all__ = [
     "DeduplicateParagraphs",
     "HuggingFace",
     "JsonLines",
+    "ParallelLines",
     "PythonDocs",
+    "PythonSignatures",
     "PythonSources",
     "Records",
     "TextFiles",

@@ -108,9 +108,8 @@ class Examples:
     def _prepare(self, position: int, place: tuple[int, int, int] | None) -> Example:
         rng: Any = LazyGenerator(self.seed, "prepare", position)
         if place is None:
-            empty = Window.empty(self.objective.raw_length(self.seq_len))
-            others = dict.fromkeys(self.readers[0].part.streams[1:], empty)
-            windows: tuple[Window, ...] = (empty._replace(others=others),) * self.objective.num_windows
+            empty = Window.empty(self.objective.raw_length(self.seq_len), self.readers[0].streams[1:])
+            windows: tuple[Window, ...] = (empty,) * self.objective.num_windows
         else:
             windows = self._windows(position, *place)
         return self.objective.prepare(windows, rng, self.vocab, self.seq_len)

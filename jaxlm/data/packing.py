@@ -4,6 +4,9 @@
     documents   one document a row; longer ones are cut into rows that share `overlap` tokens
     best_fit    documents cut likewise, then put together where they fit: best-fit decreasing
 
+Where several streams of parallel text are read, `documents` and `best_fit` cut none: a document counts as long as its
+longest stream, so that all of them fit, and one that fits no row is left out and counted.
+
 `stride` is `width - overlap`. Best fit: each piece, longest first, goes into the fullest row that still has room for
 it (arXiv:2404.10830 packs documents so).
 """
@@ -11,6 +14,7 @@ it (arXiv:2404.10830 packs documents so).
 import os
 import tempfile
 from bisect import bisect_left, insort
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -43,11 +47,23 @@ class Packing(Protocol):
         """Share of all rows' places that stays empty."""
         ...
 
+    @property
+    def num_left_out(self) -> int:
+        """Documents that are in no row."""
+        ...
 
-def pack(part: Part, kind: Literal["windows", "best_fit", "documents"], width: int, overlap: int) -> Packing:
-    """The index map of a part for rows of `width` tokens; stored beside the store where it took work."""
+
+def pack(
+    part: Part, kind: Literal["windows", "best_fit", "documents"], width: int, overlap: int, streams: tuple[str, ...] = ()
+) -> Packing:
+    """The index map of a part for rows of `width` tokens; stored beside the store where it took work.
+
+    Args:
+      streams: those that are to fit whole; (): the first, which may be cut.
+    """
     assert 0 <= overlap < width, f"rows of {width} tokens cannot share {overlap} with the next"
-    return Windows(part.num_tokens, width, overlap) if kind == "windows" else StoredMap(part, kind, width, overlap)
+    assert not (streams and kind == "windows"), "windows cut documents, whose other streams are whole"
+    return Windows(part.num_tokens, width, overlap) if kind == "windows" else StoredMap(part, kind, width, overlap, streams)
 
 
 @dataclass(frozen=True)
@@ -79,6 +95,10 @@ class Windows:
         used = self.num_tokens + max(0, rows - 1) * self.overlap  # in the first epoch
         return 1 - used / (rows * self.width) if rows else 0.0
 
+    @property
+    def num_left_out(self) -> int:
+        return 0
+
 
 @dataclass(frozen=True)
 class StoredMap:
@@ -88,6 +108,7 @@ class StoredMap:
     kind: Literal["best_fit", "documents"]
     width: int
     overlap: int
+    streams: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self._row_ends)
@@ -99,13 +120,23 @@ class StoredMap:
 
     @property
     def waste(self) -> float:
+        if not len(self):
+            return 0.0
         used = int((self._pieces[:, 1] - self._pieces[:, 0]).sum())
-        return 1 - used / (len(self) * self.width) if len(self) else 0.0
+        if self.streams:
+            numbers = self.part.offsets().searchsorted(self._pieces[:, 0], "right") - 1
+            used = sum(int(np.diff(self.part.offsets(stream))[numbers].sum()) for stream in self.streams)
+        return 1 - used / (len(self) * self.width * max(1, len(self.streams)))
+
+    @property
+    def num_left_out(self) -> int:
+        return self.part.num_documents - len(self._pieces) if self.streams else 0
 
     @property
     def path(self) -> Path:
         """Where the map is kept."""
-        return self.part.folder / f"{self.kind}-{self.width}-{self.overlap}.{MAP_FORMAT}.npy"
+        whole = "".join(f"-{number}" for number in sorted(self.part.streams.index(stream) for stream in self.streams))
+        return self.part.folder / f"{self.kind}-{self.width}-{self.overlap}{whole and f'.whole{whole}'}.{MAP_FORMAT}.npy"
 
     @cached_property
     def _array(self) -> np.ndarray:
@@ -120,10 +151,14 @@ class StoredMap:
         return array
 
     def _compute(self) -> tuple[np.ndarray, np.ndarray]:
-        pieces = cut_documents(self.part.offsets(), self.width, self.overlap)
-        if self.kind == "documents":
+        if self.streams:
+            pieces, lengths_P = whole_documents(self.part, self.streams, self.width)
+        else:
+            pieces = cut_documents(self.part.offsets(), self.width, self.overlap)
+            lengths_P = pieces[:, 1] - pieces[:, 0]
+        if self.kind == "documents" or not len(pieces):
             return pieces, np.arange(1, len(pieces) + 1)
-        row_of_piece = best_fit(pieces[:, 1] - pieces[:, 0], self.width)
+        row_of_piece = best_fit(lengths_P, self.width)
         return pieces[np.argsort(row_of_piece, kind="stable")], np.cumsum(np.bincount(row_of_piece))
 
     @cached_property
@@ -135,7 +170,7 @@ class StoredMap:
         return self._array[1 + self._array[0] :].reshape(-1, 2)
 
     def __getstate__(self) -> dict:
-        return {"part": self.part, "kind": self.kind, "width": self.width, "overlap": self.overlap}
+        return {name: getattr(self, name) for name in ("part", "kind", "width", "overlap", "streams")}
 
 
 def cut_documents(offsets: np.ndarray, width: int, overlap: int) -> np.ndarray:
@@ -147,6 +182,15 @@ def cut_documents(offsets: np.ndarray, width: int, overlap: int) -> np.ndarray:
     number = np.arange(len(document)) - np.repeat(np.cumsum(counts) - counts, counts)
     starts = offsets[document] + number * stride
     return np.stack([starts, np.minimum(starts + width, offsets[document + 1])], axis=1)
+
+
+def whole_documents(part: Part, streams: Sequence[str], width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Start and stop [P, 2], in the part's first stream, of the documents none of whose streams has more than `width` tokens, and
+    the length [P] of the longest of each."""
+    longest = np.max([np.diff(part.offsets(stream)) for stream in streams], axis=0)
+    offsets = part.offsets()
+    fits = longest <= width
+    return np.stack([offsets[:-1][fits], offsets[1:][fits]], axis=1), longest[fits]
 
 
 def best_fit(lengths_P: np.ndarray, width: int) -> np.ndarray:

@@ -24,10 +24,13 @@ class WindowReader:
 
     Args:
       raw_length: tokens of a window; shorter ones are padded (id 0, segment 0).
+      streams: those of parallel text that windows hold, their own first; whole, as `pack` with the same streams lets them fit.
+        (): the part's own, of which the first alone is sure to be there as the packing cut it.
     """
 
-    def __init__(self, part: Part, packing: Packing, raw_length: int):
-        self.part, self.packing, self.raw_length = part, packing, raw_length
+    def __init__(self, part: Part, packing: Packing, raw_length: int, streams: tuple[str, ...] = ()):
+        self.part, self.packing, self.raw_length, self._whole = part, packing, raw_length, streams
+        self.streams = streams or part.streams
         self._offsets = part.offsets()
         self._numbers = np.arange(raw_length + 1, dtype=np.int32)
 
@@ -41,6 +44,12 @@ class WindowReader:
     def window(self, i: int) -> Window:
         """Window i; from `len` on, those of the next epochs. Other streams of parallel text hold, for each segment in
         order, the whole counterpart of its document, as far as `raw_length` goes."""
+        first, *rest = self.streams
+        others = {stream: self._counterpart(i, stream) for stream in rest}
+        return (self._counterpart(i, first) if self._whole else self._cut(i))._replace(others=others)
+
+    def _cut(self, i: int) -> Window:
+        """Window i of the part's first stream, as its packing cuts it."""
         ids_N, segments_N, positions_N = np.zeros((3, self.raw_length), np.int32)
         cuts: list[int] = []  # where segments start in the window
         filled = 0
@@ -52,8 +61,7 @@ class WindowReader:
                 cuts.extend((self._offsets[first + 1 : last + 1] + (filled - start)).tolist())
             filled += stop - start
         _number(segments_N, positions_N, cuts, filled, self._numbers)
-        others = {stream: self._counterpart(i, stream) for stream in self.part.streams[1:]}
-        return Window(ids_N, segments_N, positions_N, others=others)
+        return Window(ids_N, segments_N, positions_N)
 
     def documents(self, i: int) -> list[Span]:
         """What the segments of window i are, in order."""
@@ -63,6 +71,9 @@ class WindowReader:
             for number in range(first, last + 1):
                 document = self.part.document(number)
                 inside = max(start, document.start) - document.start, min(stop, document.stop) - document.start
+                if self._whole:
+                    offsets = self.part.offsets(self.streams[0])
+                    inside = 0, int(offsets[number + 1] - offsets[number])
                 spans.append(Span(number, document.id, *inside))
         return spans
 
@@ -94,7 +105,7 @@ class WindowReader:
         return Window(ids_N, segments_N, positions_N)
 
     def __reduce__(self) -> tuple:
-        return WindowReader, (self.part, self.packing, self.raw_length)
+        return WindowReader, (self.part, self.packing, self.raw_length, self._whole)
 
 
 def _inclusive(first_last: tuple[int, int]) -> tuple[int, int]:

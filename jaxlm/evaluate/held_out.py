@@ -44,8 +44,9 @@ def held_out_loss(
             return sums, *others
 
     jitted = jax.jit(step, in_shardings=(param_shardings, row_sharding(mesh, (padded_size,))))
-    num_targets = sum(objective.num_targets(part.num_tokens, part.num_documents) for part in parts)
-    num_bytes = sum(part.num_bytes for part in parts)
+    learnt = [(part, (objective.streams or part.streams)[0]) for part in parts]
+    num_targets = sum(objective.num_targets(part.stream_tokens[stream], part.num_documents) for part, stream in learnt)
+    num_bytes = sum(part.stream_bytes[stream] for part, stream in learnt)
 
     def evaluate(params: Any) -> dict[str, float]:
         ahead = Ahead(batches(), partial(place, mesh=mesh, num_rows=padded_size))

@@ -83,9 +83,8 @@ class Subject:
 
     def padding(self) -> Example:
         """The row that stands for none."""
-        empty = Window.empty(self.objective.raw_length(self.seq_len))
-        others = dict.fromkeys(self.windows[0][0].others, empty)
-        return self.example(-1, (empty._replace(others=others),) * self.objective.num_windows)
+        empty = Window.empty(self.objective.raw_length(self.seq_len), self.windows[0][0].others)
+        return self.example(-1, (empty,) * self.objective.num_windows)
 
     @cached_property
     def batch(self) -> dict[str, np.ndarray]:

@@ -33,6 +33,9 @@ class Objective:
     """Tokens that a window shares with the next."""
     attention: Literal["causal", "bidirectional", "any"] = "any"
     """What it asks of the model."""
+    streams: tuple[str, ...] = ()
+    """Of parallel text: the streams that it reads, whole; `windows[0]` is the first, which is learnt, its `others` hold the rest.
+    Empty: the text's first."""
     bits_name: str | None = None
     """Name under which evaluation reports its "nll" in bits a byte of the original text; None: not at all."""
 

@@ -53,6 +53,10 @@ class Blend(Objective):
         return self._objectives()[0].overlap
 
     @property
+    def streams(self) -> tuple[str, ...]:  # type: ignore[override]
+        return self._objectives()[0].streams
+
+    @property
     def attention(self) -> Literal["causal", "bidirectional", "any"]:  # type: ignore[override]
         return self._objectives()[0].attention
 
@@ -60,7 +64,7 @@ class Blend(Objective):
         kinds = []
         for member in self._objectives():
             member.check(vocab)
-            empty = Window.empty(member.raw_length(LENGTH))
+            empty = Window.empty(member.raw_length(LENGTH), member.streams[1:])
             row = member.prepare((empty,) * member.num_windows, np.random.default_rng(0), vocab, LENGTH)
             kinds.append({name: (array.dtype, array.shape) for name, array in row.items()})
         for (member, _), kind in zip(self.members, kinds, strict=True):
@@ -107,5 +111,5 @@ def _needs(objective: Objective) -> dict[str, Any]:
     return {
         "loss": type(objective).loss,
         "weights": type(objective).weights,
-        **{name: getattr(objective, name) for name in ("attention", "overlap", "num_windows", *settings)},
+        **{name: getattr(objective, name) for name in ("attention", "overlap", "num_windows", "streams", *settings)},
     }

@@ -1,7 +1,9 @@
 """From a config to a run: the one place where all rooms meet."""
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +11,11 @@ from jax.sharding import Mesh
 
 from jaxlm.checkpoint.store import CheckpointStore
 from jaxlm.core import ConfigError, Example, RunError
-from jaxlm.data import Batches, Examples, Store, WindowReader, iterate, pack
+from jaxlm.data import Batches, Examples, Packing, Part, Store, WindowReader, iterate, pack
 from jaxlm.data.mixture import require_one_each
 from jaxlm.data.store import Split
 from jaxlm.evaluate import held_out_loss
-from jaxlm.objectives.base import require_settings_read
+from jaxlm.objectives.base import Objective, require_settings_read
 from jaxlm.parallel.mesh import make_mesh
 from jaxlm.parallel.placement import local_rows
 from jaxlm.parallel.rules import batch_shards
@@ -24,6 +26,8 @@ from jaxlm.tokenizer.base import Tokenizer
 from jaxlm.train.log import Log, MetricsFile, TensorBoard, progress
 from jaxlm.train.run import Run, Start
 from jaxlm.train.state import init_state, layout, restart
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -130,6 +134,11 @@ def check_config(config: RunConfig) -> None:
             f"objective {type(objective).__name__} needs a {objective.attention} model and model's attention is {model.attention}; "
             f"use {'gpt2 or llama' if objective.attention == 'causal' else 'bert'}, or another objective"
         )
+    if objective.streams and config.data.packing == "windows":
+        raise ConfigError(
+            f"data.packing='windows' cuts documents, and objective {type(objective).__name__} needs all streams of each whole; "
+            "set it to 'best_fit', or to 'documents' for one a row"
+        )
     if model.max_length is not None and config.data.seq_len > model.max_length:
         raise ConfigError(
             f"data.seq_len={config.data.seq_len} is more than the model's {model.max_length} positions; "
@@ -161,7 +170,10 @@ def examples(config: RunConfig, materials: Materials, split: Split) -> Examples:
     readers = []
     for source in materials.store.sources(split):
         part = materials.store.part(split, source)
-        readers.append(WindowReader(part, pack(part, data.packing, width, objective.overlap), width))
+        _require_streams(objective, part)
+        packing = pack(part, data.packing, width, objective.overlap, objective.streams)
+        _tell_left_out(part, packing, width)
+        readers.append(WindowReader(part, packing, width, objective.streams))
     if not readers:
         raise RunError(f"data.sources hold no {split} text; give more text, or another data.split")
     training = split == "train"
@@ -176,6 +188,32 @@ def examples(config: RunConfig, materials: Materials, split: Split) -> Examples:
         num_rows_total=(config.optimizer.steps or config.train.steps) * config.train.batch_size,
         shuffle=training,
     )
+
+
+def _require_streams(objective: Objective, part: Part) -> None:
+    """Raises ConfigError where the text has not the streams that the objective reads."""
+    if not set(objective.streams) <= set(part.streams):
+        wanted, found = (" and ".join(map(repr, names)) for names in (objective.streams, part.streams))
+        raise ConfigError(
+            f"objective {type(objective).__name__} reads the streams {wanted}, and source {part.source!r} has {found}; name those "
+            "that it has, or give parallel text, such as ParallelLines('data/train', fields=('en', 'de'))"
+        )
+
+
+def _tell_left_out(part: Part, packing: Packing, width: int) -> None:
+    """Says how many documents fit no row. Raises ConfigError where none does."""
+    if not packing.num_left_out:
+        return
+    told = f"{packing.num_left_out:,} of {part.num_documents:,} {part.split} documents"
+    if not len(packing):
+        raise ConfigError(f"data.seq_len={width}: {told} of source {part.source!r} fit no row of so many tokens; raise it")
+    _tell(f"source {part.source!r}: {told} are left out: a stream of theirs has more than data.seq_len={width} tokens")
+
+
+@cache
+def _tell(message: str) -> None:
+    """Once, however often the rows are made."""
+    log.warning(message)
 
 
 def open_logs(config: RunConfig, folder: RunFolder, step: int) -> list[Log]:

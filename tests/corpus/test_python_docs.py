@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from jaxlm.core import RunError
-from jaxlm.corpus import PythonDocs, PythonSources
+from jaxlm.corpus import PythonDocs, PythonSignatures, PythonSources
 from jaxlm.corpus.sources.python_docs import documentation
+from jaxlm.corpus.sources.python_signatures import summaries
 from jaxlm.corpus.sources.python_sources import sources, without_docstrings
 from jaxlm.corpus.stdlib import Module, library_files
 
@@ -155,3 +156,27 @@ def test_nothing_is_imported_and_two_processes_agree():
 
 def test_fingerprints_differ():
     assert PythonDocs().fingerprint() != PythonSources().fingerprint()
+
+
+def test_signatures_stand_beside_the_first_line_of_their_docstrings(tmp_path):
+    (tmp_path / "box.py").write_text(MODULE, encoding="latin-1")
+    text = 'class A:\n    def f(self):\n        """First.\n\n        More.\n        """\n    def g(self): """ """\n    def f(self): "Second."\n'
+    (tmp_path / "a.py").write_text(text)
+    assert summaries(tmp_path) == (
+        ("a.py:2", "a.A.f(self)", "First."),
+        ("box.py:9", "box.load(path, *, strict=True, **more) -> 'int'", "Read it."),
+        ("box.py:13", "box.load()", "twice"),
+        ("box.py:20", "box.Box.put(self, x=(1, 2))", "Put it in."),
+    )
+
+
+def test_signatures_are_documents_of_two_streams():
+    documents = list(PythonSignatures().documents())
+    assert len({document.text for document in documents}) == len(documents) > 3000
+    assert {tuple(document.streams) for document in documents} == {("signature", "summary")}
+    assert any(
+        document.streams
+        == {"signature": "textwrap.dedent(text)", "summary": "Remove any common leading whitespace from every line in `text`."}
+        for document in documents
+    )
+    assert PythonSignatures().fingerprint() not in (PythonDocs().fingerprint(), PythonSources().fingerprint())

@@ -73,3 +73,29 @@ def test_parallel_streams_share_their_segments(tmp_path):
             cut = len(ids) < len(whole)
             assert not cut or german.segments_N.all(), "only what does not fit may be missing"
     assert any(reader.window(i).others["de"].segments_N.max() > 1 for i in range(len(reader)))
+
+
+@pytest.mark.parametrize("kind", ["best_fit", "documents"])
+def test_pairs_are_whole_on_both_sides_or_left_out_and_counted(tmp_path, kind):
+    lengths = [(n % 7, (3 * n) % 11) for n in range(60)]
+    pairs = [(Document(str(n), {"en": "e" * en, "de": "d" * de}, "s"), False) for n, (en, de) in enumerate(lengths)]
+    part = write_store(tmp_path / "store", pairs, ByteTokenizer()).parts[0]
+    packing = pack(part, kind, 10, 0, ("de", "en"))
+    reader = pickle.loads(pickle.dumps(WindowReader(part, packing, 10, ("de", "en"))))
+    shown, used = [], 0
+    for i in range(len(reader)):
+        window = reader.window(i)
+        spans = reader.documents(i)
+        shown += [span.document for span in spans]
+        assert len(spans) == 1 or kind == "best_fit"
+        assert set(window.others) == {"en"}  # the window itself is the first that was asked for
+        for side, letter, own in ((window, "d", 1), (window.others["en"], "e", 0)):
+            whole = [[BOS, *[ord(letter)] * lengths[span.document][own], EOS] for span in spans]
+            assert [ids.tolist() for ids in side.documents()] == whole
+            used += sum(map(len, whole))
+        assert [(span.start, span.stop) for span in spans] == [(0, lengths[span.document][1] + 2) for span in spans]
+    fit = [n for n, pair in enumerate(lengths) if max(pair) + 2 <= 10]
+    assert sorted(shown) == fit
+    assert packing.num_left_out == 60 - len(fit) > 0
+    assert packing.waste == pytest.approx(1 - used / (len(reader) * 20))
+    assert pack(part, kind, 10, 0).num_left_out == 0  # a map of its own: the first stream alone may be cut

@@ -43,13 +43,18 @@ def documentation(root: Path | None = None) -> tuple[tuple[str, str], ...]:
 
 def module_documentation(module: Module) -> str:
     """The docstrings of a module in the order of its source, each under its signature, with blank lines between."""
-    entries = _entries(module.tree, module.name, f"module {module.name}")
-    return "\n\n".join(f"{heading}\n{text}" for heading, text in entries) + "\n" if entries else ""
+    entries = documented(module)
+    return "\n\n".join(f"{heading}\n{text}" for _, heading, text in entries) + "\n" if entries else ""
 
 
-def _entries(node: Documented, name: str, heading: str) -> list[tuple[str, str]]:
+def documented(module: Module) -> list[tuple[Documented, str, str]]:
+    """(node, signature, docstring) of the module and all in it that has one, in the order of its source."""
+    return _entries(module.tree, module.name, f"module {module.name}")
+
+
+def _entries(node: Documented, name: str, heading: str) -> list[tuple[Documented, str, str]]:
     docstring = ast.get_docstring(node)
-    entries = [(heading, docstring.strip())] if docstring and docstring.strip() else []
+    entries = [(node, heading, docstring.strip())] if docstring and docstring.strip() else []
     if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
         for child in _definitions(node):
             entries += _entries(child, f"{name}.{child.name}", _signature(child, name))
