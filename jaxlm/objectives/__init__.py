@@ -8,6 +8,7 @@ from jaxlm.objectives.causal import CausalLM
 from jaxlm.objectives.infill import FillInMiddle
 from jaxlm.objectives.masked import MaskedLM
 from jaxlm.objectives.masking import Masking, Spans, Tokens, WholeWords
+from jaxlm.objectives.prefix import PrefixLM
 
 __all__ = [
     "Blend",
@@ -17,6 +18,7 @@ __all__ = [
     "MaskedLM",
     "Masking",
     "Objective",
+    "PrefixLM",
     "Share",
     "Spans",
     "Tokens",
@@ -24,5 +26,5 @@ __all__ = [
     "token_nll",
 ]
 
-OBJECTIVES = (CausalLM, FillInMiddle, MaskedLM)
+OBJECTIVES = (CausalLM, FillInMiddle, MaskedLM, PrefixLM)
 """Those that the shared laws are tested on."""

@@ -36,11 +36,14 @@ class Objective:
     streams: tuple[str, ...] = ()
     """Of parallel text: the streams that it reads, whole; `windows[0]` is the first, which is learnt, its `others` hold the rest.
     Empty: the text's first."""
+    prefix: bool = False
+    """Whether a row's documents begin with a prefix that sees itself both ways: then generation reads a prompt so."""
     bits_name: str | None = None
     """Name under which evaluation reports its "nll" in bits a byte of the original text; None: not at all."""
 
-    def check(self, vocab: Vocab) -> None:
-        """Raises ConfigError where the tokenizer lacks a token or mark that it needs; asked before anything is computed."""
+    def check(self, vocab: Vocab, seq_len: int) -> None:
+        """Raises ConfigError where the tokenizer lacks a token or mark that rows of `seq_len` need; asked before anything is
+        computed."""
 
     def raw_length(self, seq_len: int) -> int:
         """Tokens of one window, to make one row of `seq_len`."""

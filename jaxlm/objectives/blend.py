@@ -10,8 +10,6 @@ from jaxlm.core import ConfigError, Example, Sums, Vocab, Window
 from jaxlm.objectives.base import Array, Objective, Share
 
 Member = tuple[Objective, float]
-LENGTH = 64
-"""Of the rows by which members' fields are compared."""
 
 
 @dataclass(frozen=True, init=False)
@@ -60,12 +58,12 @@ class Blend(Objective):
     def attention(self) -> Literal["causal", "bidirectional", "any"]:  # type: ignore[override]
         return self._objectives()[0].attention
 
-    def check(self, vocab: Vocab) -> None:
+    def check(self, vocab: Vocab, seq_len: int) -> None:
         kinds = []
         for member in self._objectives():
-            member.check(vocab)
-            empty = Window.empty(member.raw_length(LENGTH), member.streams[1:])
-            row = member.prepare((empty,) * member.num_windows, np.random.default_rng(0), vocab, LENGTH)
+            member.check(vocab, seq_len)
+            empty = Window.empty(member.raw_length(seq_len), member.streams[1:])
+            row = member.prepare((empty,) * member.num_windows, np.random.default_rng(0), vocab, seq_len)
             kinds.append({name: (array.dtype, array.shape) for name, array in row.items()})
         for (member, _), kind in zip(self.members, kinds, strict=True):
             for name in sorted(kind.keys() ^ kinds[0].keys()) or [name for name in kind if kind[name] != kinds[0][name]]:

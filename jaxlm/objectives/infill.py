@@ -36,7 +36,7 @@ class FillInMiddle(CausalLM):
         super().__post_init__()
         require_probability("objective", self, "rate", "spm_rate")
 
-    def check(self, vocab: Vocab) -> None:
+    def check(self, vocab: Vocab, seq_len: int) -> None:
         require_sentinels(self, vocab, 3)
 
     def raw_length(self, seq_len: int) -> int:

@@ -45,7 +45,7 @@ class MaskedLM(Objective):
                 "at most 1; BERT has 0.8 and 0.1"
             )
 
-    def check(self, vocab: Vocab) -> None:
+    def check(self, vocab: Vocab, seq_len: int) -> None:
         if vocab.mask is None:
             raise ConfigError("objective MaskedLM needs a [MASK] token and the tokenizer has none; use one that has")
         self.masking.check(vocab)

@@ -153,7 +153,7 @@ def model_of(config: RunConfig, tokenizer: Tokenizer) -> Any:
       ConfigError: as `check_config` does, or the tokenizer lacks what the objective needs.
     """
     check_config(config)
-    config.objective.check(tokenizer.vocab)
+    config.objective.check(tokenizer.vocab, config.data.seq_len)
     return with_vocab(config.model, tokenizer.vocab.size)
 
 

@@ -3,7 +3,7 @@
 import pytest
 from lesson import ID, VOCAB, Dice, names, window
 
-from jaxlm.objectives import CausalLM, FillInMiddle, MaskedLM, Spans, Tokens, WholeWords
+from jaxlm.objectives import CausalLM, FillInMiddle, MaskedLM, PrefixLM, Spans, Tokens, WholeWords
 
 
 def lines(example):
@@ -111,3 +111,35 @@ def test_fill_in_middle(documents, dice, given, asked):
     objective = FillInMiddle()
     example = objective.prepare((window(*documents, length=objective.raw_length(9)),), dice, VOCAB, seq_len=9)
     assert lines(example) == (given, asked)
+
+
+@pytest.mark.parametrize(
+    ("documents", "cuts", "prefix", "given", "asked"),
+    [
+        (  # three of five pieces are the prefix: what follows them is asked for, from the prefix's last piece on
+            ["<s> _the _cat _sat _on </s>"],
+            [3],
+            "<s> _the _cat - - - -",
+            "<s> _the _cat _sat _on </s> <pad>",
+            "- - _sat _on </s> - -",
+        ),
+        (  # each document has its own
+            ["<s> _the _cat </s>", "<s> _a _dog _ran"],
+            [1, 2],
+            "<s> - - - <s> _a -",
+            "<s> _the _cat </s> <s> _a _dog",
+            "_the _cat </s> - - _dog _ran",
+        ),
+        (  # a document of one piece in the row is its prefix, and nothing of it is asked
+            ["_sat _on </s>", "<s>"],
+            [2, 1],
+            "_sat _on - <s> - - -",
+            "_sat _on </s> <s> <pad> <pad> <pad>",
+            "- </s> - - - - -",
+        ),
+    ],
+)
+def test_prefix(documents, cuts, prefix, given, asked):
+    example = PrefixLM().prepare((window(*documents, length=8),), Dice(integers=[cuts]), VOCAB, seq_len=7)
+    assert lines(example) == (given, asked)
+    assert [name if seen else "-" for name, seen in zip(given.split(), example["prefix"], strict=True)] == prefix.split()

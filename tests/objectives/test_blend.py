@@ -77,11 +77,11 @@ class Quieter(CausalLM):
             "the same, or train one of them",
         ),
         (
-            lambda: Blend((CausalLM(), 1), (Louder(extra=True), 1)).check(VOCAB),
+            lambda: Blend((CausalLM(), 1), (Louder(extra=True), 1)).check(VOCAB, 16),
             "objective.members: CausalLM and Louder cannot be blended: their rows differ in the field 'extra'",
         ),
         (
-            lambda: Blend((CausalLM(), 1), (FillInMiddle(), 1)).check(replace(VOCAB, sentinels=())),
+            lambda: Blend((CausalLM(), 1), (FillInMiddle(), 1)).check(replace(VOCAB, sentinels=()), 16),
             "objective FillInMiddle needs 3 sentinels and the tokenizer has 0; set tokenizer.num_sentinels to 3, or use a tokenizer "
             "that has them",
         ),
@@ -94,4 +94,4 @@ def test_what_cannot_be_blended(make, words):
 
 
 def test_what_can():
-    Blend((CausalLM(), 1), (Louder(), 1)).check(VOCAB)
+    Blend((CausalLM(), 1), (Louder(), 1)).check(VOCAB, 16)

@@ -107,5 +107,5 @@ def test_shares_that_add_up_to_one_are_allowed():
 def test_a_tokenizer_without_a_mask():
     without = Vocab(61, "tiny", pad=0, bos=2, eos=3, special_V=VOCAB.special_V)
     with pytest.raises(ConfigError) as error:
-        MaskedLM().check(without)
+        MaskedLM().check(without, 16)
     assert str(error.value) == "objective MaskedLM needs a [MASK] token and the tokenizer has none; use one that has"

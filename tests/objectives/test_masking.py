@@ -116,9 +116,9 @@ def test_a_span_shares_its_fate():
 @pytest.mark.parametrize("masking", [WholeWords(), Spans()])
 def test_a_tokenizer_that_marks_no_words(masking):
     unmarked = Vocab(61, "tiny", pad=0, bos=2, eos=3, mask=4, special_V=VOCAB.special_V)
-    MaskedLM().check(unmarked)
+    MaskedLM().check(unmarked, 16)
     with pytest.raises(ConfigError) as error:
-        MaskedLM(masking=masking).check(unmarked)
+        MaskedLM(masking=masking).check(unmarked, 16)
     assert str(error.value) == (
         f"objective.masking={type(masking).__name__}() hides whole words and the tokenizer does not mark where words start; use "
         "Tokens(), or a tokenizer that does, such as SentencePiece"
