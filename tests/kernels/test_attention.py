@@ -29,6 +29,7 @@ PACKED = (
     np.array([[1] * 6 + [2] * 4, [1] * 7 + [0] * 3], np.int32),  # the last three of the second row are padding
 )
 PREFIX = np.array([[True] * 3 + [False] * 3 + [True] + [False] * 3, [True] * 5 + [False] * 4 + [True]])
+BIAS = np.random.default_rng(2).normal(size=(B, H, L, L)).astype(np.float32)
 SETTINGS = {
     "window": {"window": 3},
     "prefix": {"prefix_BS": PREFIX},
@@ -36,6 +37,8 @@ SETTINGS = {
     "soft cap": {"soft_cap": 0.7},
     "scale": {"scale": 0.9},
     "scale and soft cap": {"scale": 0.9, "soft_cap": 0.7},
+    "bias": {"bias_BHLS": BIAS},
+    "bias, scale and soft cap": {"bias_BHLS": BIAS, "scale": 0.9, "soft_cap": 0.7},
 }
 
 
@@ -107,6 +110,8 @@ def test_the_plain_one_is_the_formula(case):
             for i in np.flatnonzero(segments[0][b]):
                 seen = (segments[1][b] == segments[0][b, i]) & sees(positions[0][b, i], positions[1][b], b, settings)
                 scores = k[b, seen, h // repeats].astype(np.float64) @ q[b, i, h] * settings.get("scale", K**-0.5)
+                if "bias_BHLS" in settings:
+                    scores = scores + settings["bias_BHLS"][b, h, i, seen]
                 if cap := settings.get("soft_cap"):
                     scores = cap * np.tanh(scores / cap)
                 weights = np.exp(scores) / np.exp(scores).sum()
@@ -123,6 +128,7 @@ def test_the_gradient_is_that_of_the_formula(case):
     def formula(q, k, v):
         k, v = (jnp.repeat(x, H // x.shape[2], axis=2) for x in (k, v))
         scores = jnp.einsum("blhk,bshk->bhls", q, k) * settings.get("scale", K**-0.5)
+        scores = scores + settings.get("bias_BHLS", 0)
         cap = settings.get("soft_cap")
         scores = jnp.where(seen, cap * jnp.tanh(scores / cap) if cap else scores, -1e30)
         return (jnp.einsum("bhls,bshk->blhk", jax.nn.softmax(scores), v) * probe).sum()

@@ -18,11 +18,13 @@ def attend(
     *,
     positions: plain.Pair,
     segments: plain.Pair,
+    bias_BHLS: Float[Array, "B H L S"] | None = None,
     drop: Callable[[Array], Array] | None = None,
     block: int = 512,
     **settings: Any,
 ) -> Float[Array, "B L H K"]:
-    """As `plain.attend` with all its `settings` but dropout, for blocks of at most `block` queries in turn.
+    """As `plain.attend` with all its `settings` but dropout, for blocks of at most `block` queries in turn. A bias is given
+    whole, so its L x S numbers are held, once for all layers.
 
     Raises:
       ConfigError: dropout of the weights is asked for.
@@ -34,17 +36,18 @@ def attend(
     L = q_BLHK.shape[1]
     num_blocks = -(-L // block)
 
-    def blocks(x: Array) -> Array:  # [B, L, ...] -> [num_blocks, B, block, ...]
-        padding = [(0, 0), (0, num_blocks * block - L)] + [(0, 0)] * (x.ndim - 2)
+    def blocks(x: Array, dim: int = 1) -> Array:  # [B, ..., L, ...] -> [num_blocks, B, ..., block, ...]
+        padding = [(0, 0)] * x.ndim
+        padding[dim] = 0, num_blocks * block - L
         x = jnp.pad(x, padding)
-        return jnp.moveaxis(x.reshape(x.shape[0], num_blocks, block, *x.shape[2:]), 1, 0)
+        return jnp.moveaxis(x.reshape(*x.shape[:dim], num_blocks, block, *x.shape[dim + 1 :]), dim, 0)
 
     @jax.checkpoint
-    def one(queries: tuple[Array, Array, Array]) -> Array:
-        q, query_positions, query_segments = queries
-        return plain.attend(
-            q, k_BSGK, v_BSGK, positions=(query_positions, positions[1]), segments=(query_segments, segments[1]), **settings
-        )
+    def one(queries: tuple[Array, Array, Array, Array | None]) -> Array:
+        q, query_positions, query_segments, bias = queries
+        pairs = (query_positions, positions[1]), (query_segments, segments[1])
+        return plain.attend(q, k_BSGK, v_BSGK, positions=pairs[0], segments=pairs[1], bias_BHLS=bias, **settings)
 
-    out = jax.lax.map(one, (blocks(q_BLHK), blocks(positions[0]), blocks(segments[0])))
+    bias = None if bias_BHLS is None else blocks(bias_BHLS, dim=2)
+    out = jax.lax.map(one, (blocks(q_BLHK), blocks(positions[0]), blocks(segments[0]), bias))
     return jnp.moveaxis(out, 0, 1).reshape(q_BLHK.shape[0], num_blocks * block, *q_BLHK.shape[2:])[:, :L]

@@ -33,6 +33,7 @@ def attend(
     window: int | None = None,
     prefix_BS: Bool[Array, "B S"] | None = None,
     scale: float | None = None,
+    bias_BHLS: Float[Array, "B H L S"] | None = None,
     soft_cap: float | None = None,
     drop: Callable[[Array], Array] | None = None,
 ) -> Float[Array, "B L H K"]:
@@ -42,7 +43,8 @@ def attend(
       positions, segments: (of queries, of keys).
       causal, window, prefix_BS: which keys a query sees, see `visible`; prefix_BS is True for keys of their segment's prefix.
       scale: of the products of queries and keys; None: 1 / sqrt(K).
-      soft_cap: c: scaled products become c * tanh(products / c).
+      bias_BHLS: added to the scaled products.
+      soft_cap: c: what comes of this becomes c * tanh(it / c).
       drop: applied to the weights [B, G, H / G, L, S].
     """
     B, L, H, K = q_BLHK.shape
@@ -50,6 +52,8 @@ def attend(
     q_BLGRK = q_BLHK.reshape(B, L, G, H // G, K)
     scores = jnp.einsum("blgrk,bsgk->bgrls", q_BLGRK, k_BSGK, preferred_element_type=jnp.float32)
     scores = scores * (K**-0.5 if scale is None else scale)
+    if bias_BHLS is not None:
+        scores = scores + bias_BHLS.reshape(scores.shape)
     if soft_cap is not None:
         scores = soft_cap * jnp.tanh(scores / soft_cap)
     seen = visible(positions, segments, causal=causal, window=window, prefix_BS=prefix_BS)[:, None, None]
