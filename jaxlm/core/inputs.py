@@ -39,7 +39,10 @@ class Cache(NamedTuple):
     positions_BS: Array
     segments_BS: Array
     layers: Any
-    """One entry a stack of the decoder: a tuple over its pattern of (keys, values), each [repeats, B, S, G, K]."""
+    """One entry a stack of the decoder: a tuple over its pattern of (keys, values), each [repeats, B, S, G, K]; of a block that
+    reads an encoder the pair of that and the same of the encoder's tokens."""
+    encoder_segments_BS: Array | None = None
+    """Of the encoder's tokens, once a call was given them: then calls with the cache leave `Inputs.encoder` out."""
 
 
 class Outputs(NamedTuple):
@@ -50,3 +53,5 @@ class Outputs(NamedTuple):
     aux: dict[str, Array]
     """Losses of the model's own, [B], one a row, already scaled; 0 for a row without tokens."""
     cache: Cache | None = None
+    encoder_BSD: Array | None = None
+    """The encoder's last hidden states, of a call that was given its text."""

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from jaxlm.core import ConfigError, Inputs
-from jaxlm.generate.prompts import padded
+from jaxlm.generate.prompts import padded, require_no_encoder
 from jaxlm.kernels.cross_entropy import token_nll
 from jaxlm.tokenizer.base import Tokenizer
 
@@ -39,6 +39,7 @@ def score(model: Any, params: Any, tokenizer: Tokenizer, texts: Sequence[str]) -
     Raises:
       ConfigError: a text does not fit the context, or the model needs a mask token and the tokenizer has none.
     """
+    require_no_encoder("score", model)
     vocab = tokenizer.vocab
     causal = model.attention == "causal"
     if not causal and vocab.mask is None:
@@ -83,6 +84,7 @@ def embed(
     """
     if pooling not in ("mean", "cls", None):
         raise ConfigError(f"embed: pooling={pooling!r} is unknown. Allowed: 'mean', 'cls', None.")
+    require_no_encoder("embed", model)
     vocab = tokenizer.vocab
     rows = [np.concatenate([[vocab.bos], ids_N, [vocab.eos]]) for ids_N in _encoded(tokenizer, texts, model.max_length, added=2)]
     states = [

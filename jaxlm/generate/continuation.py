@@ -14,6 +14,7 @@ from jaxlm.core.errors import require_seed
 from jaxlm.core.noise import device_key
 from jaxlm.generate.candidates import Candidate, candidates, check_top
 from jaxlm.generate.decode import stream
+from jaxlm.generate.prompts import require_no_encoder
 from jaxlm.generate.sampling import Sampling
 from jaxlm.generate.streaming import TextStream
 from jaxlm.tokenizer.base import Tokenizer
@@ -126,6 +127,7 @@ def stream_pieces(
     """The texts' tokens as they are drawn, one of each text that goes on, in turn. Errors come before the first."""
     vocab = tokenizer.vocab
     check_top(settings.top, 0, vocab.size)
+    require_no_encoder("generate", model)
     if model.attention != "causal":
         raise ConfigError(
             f"generate: the model's attention is {model.attention}, so it cannot write a text on; use `jaxlm fill-mask`, "

@@ -43,6 +43,7 @@ def stream(
     keys_B: Array,
     sampling: Sampling,
     stop_ids: Collection[int] = (),
+    encoder_texts: Sequence[np.ndarray] = (),
     vocab_size: int,
     top: int = 0,
 ) -> Iterator[Step]:
@@ -53,11 +54,14 @@ def stream(
       prompts: ids_N of each row, at least one id each.
       limits: the most tokens of each row, at least 1. Prompt and limit together must fit the model's `max_length`.
       keys_B: a jax key a row; the n-th token is drawn with n folded in.
+      encoder_texts: ids_N that an encoder-decoder's encoder reads, one text a row.
       stop_ids: ids that end a row; the step with such an id is its last.
       vocab_size: ids from here on (a model may have more than its tokenizer) are never drawn.
       top: how many of the likeliest tokens a step tells.
     """
     inputs = padded(prompts, "left")
+    if encoder_texts:
+        inputs = inputs._replace(encoder=padded(encoder_texts, "right"))
     logits_BV, cache = _prefill(params, inputs, model=model, length=inputs.tokens_BL.shape[1] + bucket(max(limits)))
     limits_B, positions_B = np.array(limits), np.array([len(ids_N) for ids_N in prompts], np.int32)
     running_B = np.ones(len(prompts), bool)
@@ -75,7 +79,8 @@ def stream(
 @partial(jax.jit, static_argnames=("model", "length"))
 def _prefill(params: Any, inputs: Inputs, *, model: Any, length: int) -> tuple[Array, Cache]:
     """The scores of each row's next token, and the cache with the prompts in it."""
-    cache = model.init_cache(inputs.tokens_BL.shape[0], length)
+    encoder_lengths = () if inputs.encoder is None else (inputs.encoder.tokens_BL.shape[1],)
+    cache = model.init_cache(inputs.tokens_BL.shape[0], length, *encoder_lengths)
     return _last(model.eval()(params, inputs, cache=cache))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxlm.core import ConfigError, Inputs
 from jaxlm.generate.candidates import Candidate, candidates, check_top
-from jaxlm.generate.prompts import padded
+from jaxlm.generate.prompts import padded, require_no_encoder
 from jaxlm.tokenizer.base import Tokenizer
 
 MASK = "[MASK]"
@@ -39,6 +39,7 @@ def fill_mask(model: Any, params: Any, tokenizer: Tokenizer, prompts: Sequence[s
       ConfigError: the model is causal, the tokenizer has no mask token, a prompt has no [MASK] or does not fit the context.
     """
     vocab = tokenizer.vocab
+    require_no_encoder("fill-mask", model)
     if model.attention != "bidirectional":
         raise ConfigError(
             f"fill-mask: the model's attention is {model.attention}, so it does not see what follows a gap; use "

@@ -1,11 +1,11 @@
 """Token rows of different lengths as one batch, padded to few different shapes."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from jaxlm.core import Inputs
+from jaxlm.core import ConfigError, Inputs
 
 LEAST = 16
 """The shortest length that is compiled for."""
@@ -14,6 +14,15 @@ LEAST = 16
 def bucket(length: int) -> int:
     """The least power of two that holds `length`, and at least 16: so each model is compiled for few shapes."""
     return max(LEAST, 1 << (length - 1).bit_length())
+
+
+def require_no_encoder(command: str, model: Any) -> None:
+    """Raises ConfigError where a model reads a second text, which `command` has not."""
+    if model.encoder:
+        raise ConfigError(
+            f"{command}: the model is an encoder-decoder, and its encoder would have nothing to read; use a run of a model without "
+            "an encoder"
+        )
 
 
 def padded(rows: Sequence[np.ndarray], side: Literal["left", "right"]) -> Inputs:

@@ -23,9 +23,9 @@ def parameters(subject: Subject) -> Iterator[Verdict]:
 
 def flops(subject: Subject) -> Iterator[Verdict]:
     """The FLOPs told of a training step against those that XLA counts, layers unrolled and nothing computed again."""
-    L = subject.seq_len
+    lengths = subject.lengths
     counted = counted_flops(subject)
-    told = subject.model.flops_per_token(L) * ROWS * L
+    told = subject.model.flops_per_token(*lengths) * ROWS * sum(lengths)
     law = "flops_per_token() is within 10 % of XLA's count"
     yield Verdict(law, bool(abs(told / counted - 1) <= 0.1), f"{told:.3e} told, {counted:.3e} counted", "10 %")
 
@@ -33,9 +33,8 @@ def flops(subject: Subject) -> Iterator[Verdict]:
 def counted_flops(subject: Subject) -> float:
     """XLA's count of the products in a gradient through all heads."""
     model = replace(subject.model, unroll=True, remat="none", kernel="plain")
-    shape = (ROWS, subject.seq_len)
-    ids_BL = np.zeros(shape, np.int32)
-    inputs = Inputs(ids_BL, np.broadcast_to(np.arange(shape[1], dtype=np.int32), shape), ids_BL + 1)
+    texts = [_text(length) for length in subject.lengths]
+    inputs = texts[0]._replace(encoder=texts[1] if len(texts) > 1 else None)
 
     def total(params: Any) -> Any:  # squares: of a plain sum XLA makes the heads' gradients without their products
         heads = model(params, inputs).heads.values()
@@ -44,3 +43,8 @@ def counted_flops(subject: Subject) -> float:
     analysis = jax.jit(jax.grad(total)).lower(subject.params).compile().cost_analysis()
     assert analysis is not None, "XLA tells what a program costs"
     return analysis["flops"]
+
+
+def _text(length: int) -> Inputs:
+    ids_BL = np.zeros((ROWS, length), np.int32)
+    return Inputs(ids_BL, np.broadcast_to(np.arange(length, dtype=np.int32), ids_BL.shape), ids_BL + 1)

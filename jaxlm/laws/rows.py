@@ -2,13 +2,21 @@
 
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from jaxlm.core import Example, Window
 from jaxlm.laws.subject import Subject, Verdict, glued, shortened
 
-FIELDS = {"tokens": np.int32, "positions": np.int32, "segments": np.int32, "targets": np.int32, "weights": np.float32}
+FIELDS: dict[str, Any] = {
+    "tokens": np.int32,
+    "positions": np.int32,
+    "segments": np.int32,
+    "targets": np.int32,
+    "weights": np.float32,
+}
+ENCODER_FIELDS: dict[str, Any] = {"encoder_tokens": np.int32, "encoder_positions": np.int32, "encoder_segments": np.int32}
 SHORT = 24
 """Tokens of the rows in which each token is changed in turn."""
 
@@ -16,10 +24,14 @@ SHORT = 24
 def fields(subject: Subject) -> Iterator[Verdict]:
     """Names, shapes and types: rows of a batch can be stacked, those of padding too."""
     example, padding = subject.example(0, subject.windows[0]), subject.padding()
+    sides = [(FIELDS, subject.seq_len)]
+    if subject.objective.encoder:  # of the two texts one may be longer than the rows that the config names
+        sides = [(FIELDS, _length(example, "tokens")), (ENCODER_FIELDS, _length(example, "encoder_tokens"))]
     wrong = [
-        f"{name} is {_kind(example.get(name))}, {np.dtype(dtype)}[{subject.seq_len}] is needed"
-        for name, dtype in FIELDS.items()
-        if name not in example or _kind(example[name]) != f"{np.dtype(dtype)}[{subject.seq_len}]"
+        f"{name} is {_kind(example.get(name))}, {np.dtype(dtype)}[{length}] is needed"
+        for fields, length in sides
+        for name, dtype in fields.items()
+        if name not in example or _kind(example[name]) != f"{np.dtype(dtype)}[{length}]"
     ]
     wrong += [f"{name} is {_kind(padding.get(name))} in a row of padding" for name in example if _differ(example, padding, name)]
     yield Verdict("a row has its fields", not wrong, wrong[0] if wrong else f"{len(example)} fields")
@@ -52,7 +64,8 @@ def targets(subject: Subject) -> Iterator[Verdict]:
             asking = np.flatnonzero((before["targets"] != after["targets"]) & weighed)
             telling = np.flatnonzero(before["tokens"] != after["tokens"])
             asked += len(asking)
-            visible += sum(bool(len(telling) and (not causal or telling.min() <= i)) for i in asking)
+            read = subject.objective.encoder and _unequal(before["encoder_tokens"], after["encoder_tokens"])
+            visible += sum(bool(read or (len(telling) and (not causal or telling.min() <= i))) for i in asking)
             crossing += int((before["segments"][asking] != window.segments_N[r]).sum())
             follows = bool(r > 0 and window.segments_N[r] == window.segments_N[r - 1])
             strays += int(follows and asking.tolist() != places_before[:1].tolist())
@@ -134,6 +147,10 @@ def statistics(subject: Subject) -> Iterator[Verdict]:
 
 def _kind(array: np.ndarray | None) -> str:
     return "missing" if array is None else f"{array.dtype}[{','.join(map(str, array.shape))}]"
+
+
+def _length(example: Example, name: str) -> int:
+    return len(example.get(name, ()))
 
 
 def _differ(a: dict, b: dict, name: str) -> bool:

@@ -13,47 +13,77 @@ from jaxlm.laws.subject import EXACTLY, Subject, Verdict, spread
 SEGMENTS_L = np.array([1] * 5 + [2] * 4 + [0] * 3, np.int32)
 """Two documents and padding."""
 POSITIONS_L = np.array([*range(5), *range(4), 0, 0, 0], np.int32)
+ENCODER_SEGMENTS_S = np.array([1] * 3 + [2] * 5 + [0] * 2, np.int32)
+"""The same two for an encoder."""
+ENCODER_POSITIONS_S = np.array([*range(3), *range(5), 0, 0], np.int32)
 
 
-def influence(model: Any, params: Any, ids_L: np.ndarray, positions_L: np.ndarray, segments_L: np.ndarray) -> np.ndarray:
-    """[L, L]: how much the hidden state at a place moves with the input at another. The ids are all different: each place has
-    a token of its own, so the gradient of a token's vector is that of its place."""
-    L, D = len(ids_L), model.embed.embed_dim
-    assert len(set(ids_L.tolist())) == L, "each place needs a token of its own"
-    inputs = Inputs(ids_L[None], positions_L[None], segments_L[None], np.zeros(1, np.int32))
-    probe_LD = np.random.default_rng(0).standard_normal((L, D), np.float32)
+def influence(model: Any, params: Any, inputs: Inputs) -> np.ndarray:
+    """[N, N]: how much the hidden state at a place moves with the input at another, of one row; with an encoder the places are
+    those of the decoder, then its own. The ids are all different: each place has a token of its own, so the gradient of a
+    token's vector is that of its place."""
+    texts = [inputs] if inputs.encoder is None else [inputs, inputs.encoder]
+    ids_N = np.concatenate([text.tokens_BL[0] for text in texts])
+    N, D = len(ids_N), model.embed.embed_dim
+    assert len(set(ids_N.tolist())) == N, "each place needs a token of its own"
+    probe_ND = np.random.default_rng(0).standard_normal((N, D), np.float32)
 
-    def scalar(rows_LD: Any, i: Any) -> Any:
-        table = params["embed"]["table"].at[ids_L].set(rows_LD)
-        hidden_LD = model({**params, "embed": {**params["embed"], "table": table}}, inputs).hidden_BLD[0]
-        return (hidden_LD.astype(jnp.float32) * probe_LD).sum(-1)[i]
+    def scalar(rows_ND: Any, i: Any) -> Any:
+        table = params["embed"]["table"].at[ids_N].set(rows_ND)
+        out = model({**params, "embed": {**params["embed"], "table": table}}, inputs)
+        hidden_ND = jnp.concatenate([out.hidden_BLD[0], *(() if inputs.encoder is None else (out.encoder_BSD[0],))])
+        return (hidden_ND.astype(jnp.float32) * probe_ND).sum(-1)[i]
 
-    rows_LD = params["embed"]["table"][ids_L]
-    gradient_LLD = jax.jit(lambda rows: jax.lax.map(lambda i: jax.grad(scalar)(rows, i), jnp.arange(L)))(rows_LD)
-    return np.abs(np.asarray(gradient_LLD)).sum(-1)
+    rows_ND = params["embed"]["table"][ids_N]
+    gradient_NND = jax.jit(lambda rows: jax.lax.map(lambda i: jax.grad(scalar)(rows, i), jnp.arange(N)))(rows_ND)
+    return np.abs(np.asarray(gradient_NND)).sum(-1)
 
 
 def sight(subject: Subject) -> Iterator[Verdict]:
-    """Look-ahead, segments, padding; and that both sides are seen where the model says so."""
-    ids_L = subject.ordinary[: len(SEGMENTS_L)]
-    assert len(ids_L) == len(SEGMENTS_L), f"the vocabulary has less than {len(SEGMENTS_L)} ordinary ids"
-    seen_LL = influence(subject.model.eval(), subject.params, ids_L, POSITIONS_L, SEGMENTS_L) > 0
-    real_L = SEGMENTS_L > 0
-    same_LL = SEGMENTS_L[:, None] == SEGMENTS_L[None, :]
-    after_LL = ~np.tri(len(SEGMENTS_L), dtype=bool) & same_LL & real_L[:, None]
-    ahead = "no place sees one after it"
-    both = "each place sees those after it"
+    """Look-ahead, segments, padding; that both sides are seen where the model says so, and an encoder where there is one."""
+    inputs = _two_documents(subject)
+    seen_NN = influence(subject.model.eval(), subject.params, inputs) > 0
+    L, N = len(SEGMENTS_L), len(seen_NN)
+    segments_N = np.concatenate([SEGMENTS_L, ENCODER_SEGMENTS_S])[:N]
+    real_N, decoder_N = segments_N > 0, np.arange(N) < L
+    same_NN = (segments_N[:, None] == segments_N[None, :]) & real_N[:, None]
+    after_NN = ~np.tri(N, dtype=bool) & same_NN
+    own_NN, encoder_NN = decoder_N[:, None] & decoder_N[None, :], ~decoder_N[:, None] & ~decoder_N[None, :]
+
+    def none_of(law: str, pairs_NN: np.ndarray) -> Verdict:
+        return Verdict.exact(law, int((seen_NN & pairs_NN).sum()), f"of {pairs_NN.sum()} pairs")
+
+    def all_of(law: str, pairs_NN: np.ndarray) -> Verdict:
+        return Verdict.exact(law, int((~seen_NN & pairs_NN).sum()), f"of {pairs_NN.sum()} pairs unseen")
+
+    ahead, both = "no place sees one after it", "each place sees those after it"
     if subject.model.attention == "causal":
-        yield Verdict.exact(ahead, int((seen_LL & after_LL).sum()), f"of {after_LL.sum()} pairs")
+        yield none_of(ahead, after_NN & own_NN)
         yield Verdict.not_here(both, "the model is causal")
     else:
         yield Verdict.not_here(ahead, f"the model is {subject.model.attention}")
         if subject.model.attention == "bidirectional":
-            yield Verdict.exact(both, int((~seen_LL & after_LL).sum()), f"of {after_LL.sum()} pairs unseen")
-    across_LL = ~same_LL & real_L[:, None] & real_L[None, :]
-    yield Verdict.exact("no place sees another document", int((seen_LL & across_LL).sum()), f"of {across_LL.sum()} pairs")
-    padding_LL = real_L[:, None] & ~real_L[None, :]
-    yield Verdict.exact("no place sees padding", int((seen_LL & padding_LL).sum()), f"of {padding_LL.sum()} pairs")
+            yield all_of(both, after_NN & own_NN)
+    if subject.model.encoder:
+        yield all_of("each place of the encoder sees those after it", after_NN & encoder_NN)
+        yield all_of("each place sees its document in the encoder", same_NN & decoder_N[:, None] & ~decoder_N[None, :])
+        yield none_of("no place of the encoder sees the decoder", ~decoder_N[:, None] & decoder_N[None, :])
+    yield none_of("no place sees another document", ~same_NN & real_N[:, None] & real_N[None, :])
+    yield none_of("no place sees padding", real_N[:, None] & ~real_N[None, :])
+
+
+def _two_documents(subject: Subject) -> Inputs:
+    """A row of them, each token another."""
+    sides = [(POSITIONS_L, SEGMENTS_L), (ENCODER_POSITIONS_S, ENCODER_SEGMENTS_S)][: 2 if subject.model.encoder else 1]
+    cuts = np.cumsum([0, *(len(segments) for _, segments in sides)])
+    ids_N = subject.ordinary[: cuts[-1]]
+    assert len(ids_N) == cuts[-1], f"the vocabulary has less than {cuts[-1]} ordinary ids"
+    rows_B = np.zeros(1, np.int32)
+    texts = [
+        Inputs(ids_N[None, start:stop], positions[None], segments[None], rows_B)
+        for start, stop, (positions, segments) in zip(cuts, cuts[1:], sides, strict=False)
+    ]
+    return texts[0]._replace(encoder=texts[1] if subject.model.encoder else None)
 
 
 def through_loss(subject: Subject) -> Iterator[Verdict]:
@@ -65,19 +95,25 @@ def through_loss(subject: Subject) -> Iterator[Verdict]:
     alone_BL[rows, place_B] = True
     for name in [name for name in batch if name.endswith("weights")]:
         batch[name] = batch[name] * (alone_BL if batch[name].shape == alone_BL.shape else False)
-    own_BL = batch["segments"] == batch["segments"][rows, place_B][:, None]
+    segment_B1 = batch["segments"][rows, place_B][:, None]
+    own_BL = batch["segments"] == segment_B1
     after_BL = own_BL & (np.arange(own_BL.shape[1]) > place_B[:, None])
+    others = {"tokens": ~own_BL}
+    if subject.objective.encoder:
+        others["encoder_tokens"] = batch["encoder_segments"] != segment_B1
     ahead = "the loss at a place does not move with the tokens after it"
     if subject.objective.attention == "causal":
-        yield _moved(subject, batch, ahead, after_BL)
+        yield _moved(subject, batch, ahead, {"tokens": after_BL})
     else:
         yield Verdict.not_here(ahead, f"the objective's attention is {subject.objective.attention}")
-    yield _moved(subject, batch, "the loss at a place does not move with another document", ~own_BL)
+    yield _moved(subject, batch, "the loss at a place does not move with another document", others)
 
 
-def _moved(subject: Subject, batch: dict[str, np.ndarray], law: str, changed_BL: np.ndarray) -> Verdict:
-    """By how much the terms move with the tokens of these places."""
-    other_BL = subject.ordinary[(batch["tokens"] + 1) % len(subject.ordinary)]
-    changed = {**batch, "tokens": np.where(changed_BL, other_BL, batch["tokens"]).astype(batch["tokens"].dtype)}
+def _moved(subject: Subject, batch: dict[str, np.ndarray], law: str, changes: dict[str, np.ndarray]) -> Verdict:
+    """By how much the terms move with the tokens of these places of these fields."""
+    changed = dict(batch)
+    for name, places_BL in changes.items():
+        other_BL = subject.ordinary[(batch[name] + 1) % len(subject.ordinary)]
+        changed[name] = np.where(places_BL, other_BL, batch[name]).astype(batch[name].dtype)
     terms, moved = (subject.sums(subject.params, each).terms for each in (batch, changed))
     return Verdict.within(law, spread(terms, moved), EXACTLY)

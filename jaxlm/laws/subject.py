@@ -87,6 +87,12 @@ class Subject:
         return self.example(-1, (empty,) * self.objective.num_windows)
 
     @cached_property
+    def lengths(self) -> tuple[int, ...]:
+        """Places of a row's decoder side, and of its encoder's if it has one."""
+        padding = self.padding()
+        return tuple(len(padding[name]) for name in ("tokens", "encoder_tokens") if name in padding)
+
+    @cached_property
     def batch(self) -> dict[str, np.ndarray]:
         """16 rows of uneven weight: of falling lengths, every second of two documents, the last a row of padding."""
         rows: list[Example] = []

@@ -1,6 +1,8 @@
 """The transformer: a tree of settings, each those of one layer, that is also the model."""
 
-from dataclasses import dataclass
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import flax.linen as nn
@@ -9,21 +11,28 @@ import jax.numpy as jnp
 
 from jaxlm.core import Cache, Inputs, Outputs
 from jaxlm.core.errors import require_at_least, require_fraction
-from jaxlm.core.noise import row_keys
+from jaxlm.core.noise import purpose_id, row_keys
 from jaxlm.core.trees import leaf_names
-from jaxlm.models.layers.base import Context, Settings
+from jaxlm.models.layers.base import Context, Encoded, Settings
 from jaxlm.models.layers.embed import Embed
 from jaxlm.models.layers.norm import Norm
 from jaxlm.models.layers.positions import LearnedPositions
+from jaxlm.models.layers.relative_bias import RelativeBias
 from jaxlm.models.layers.stack import Stack, layer_numbers
+from jaxlm.models.sides import blocks, check_relative_bias, check_sides
 
 Params = Any
 Array = Any
 
+LOOKED_UP = re.compile(r"^embed/(table|positions/table|token_types)$|_relative_bias/table$")
+"""Names of parameters that multiply nothing."""
+OF_ENCODER_TOKENS = re.compile(r"^encoder_|/cross_attention/(key|value)(_bias)?$")
+"""Of those that an encoder's tokens pass; the decoder's pass all others."""
+
 
 @dataclass(frozen=True)
 class Transformer(Settings):
-    """embed -> stacks of blocks -> norm -> heads.
+    """embed -> stacks of blocks -> norm -> heads; with an encoder beside, whose text the blocks' `cross` reads.
 
     Parameters are float32; `dtype` is what is computed in. Logits, softmax and norms' statistics are float32 always.
     """
@@ -34,8 +43,12 @@ class Transformer(Settings):
     """The stacks that tokens pass, in order; BERT's attend both ways."""
     heads: tuple[tuple[str, Settings], ...]
     """Named ends; objectives read "lm"."""
+    encoder: tuple[Stack, ...] = ()
+    """Those of an encoder-decoder's other text, which is embedded as the decoder's is; (): no encoder."""
     norm: Norm | None = None
-    """After the last block (pre-norm models)."""
+    """After the last block (pre-norm models); one each for encoder and decoder."""
+    relative_bias: RelativeBias | None = None
+    """Added to the scores of all attention within a side (T5); None: nothing."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """What is computed in."""
     remat: Literal["none", "full", "dots", "all_dots"] = "none"
@@ -52,10 +65,12 @@ class Transformer(Settings):
     def init(self, rng: Array) -> Params:
         """The initial parameters, boxed: `flax.linen.LogicallyPartitioned` leaves bear the axis names."""
         zeros_BL = jnp.zeros((1, 2), jnp.int32)
-        return self.build().init(rng, Inputs(zeros_BL, zeros_BL, zeros_BL), None, None)["params"]
+        inputs = Inputs(zeros_BL, zeros_BL, zeros_BL)
+        return self.build().init(rng, inputs._replace(encoder=inputs if self.encoder else None), None, None)["params"]
 
     def __call__(self, params: Params, inputs: Inputs, *, cache: Cache | None = None, rng: Array | None = None) -> Outputs:
         """Args:
+        inputs: with `encoder` where the model has one, unless the cache has seen it.
         cache: tokens seen before; the outputs' cache has these added.
         rng: key of this step's dropout; None: none. Each row folds `inputs.rows_B` into it.
         """
@@ -70,26 +85,28 @@ class Transformer(Settings):
         """The same model without dropout, whatever rng it is given."""
         return WithoutNoise(self)
 
-    def init_cache(self, batch_size: int, length: int) -> Cache:
-        """An empty cache for `length` tokens a row, in the dtype of computation."""
+    def init_cache(self, batch_size: int, length: int, encoder_length: int = 0) -> Cache:
+        """An empty cache for `length` tokens a row and at most `encoder_length` of the encoder's, in the dtype of computation."""
 
         def one(stack: Stack) -> tuple:
-            sizes = self.embed.embed_dim, batch_size, length, self.dtype
-            layers = tuple(block.attention.init_cache(*sizes) for block in stack.pattern)
+            sizes = self.embed.embed_dim, batch_size, length, encoder_length, self.dtype
+            layers = tuple(block.init_cache(*sizes) for block in stack.pattern)
             return jax.tree.map(lambda x: jnp.broadcast_to(x, (stack.repeats, *x.shape)), layers)
 
         zeros_BS = jnp.zeros((batch_size, length), jnp.int32)
-        return Cache(jnp.zeros((), jnp.int32), zeros_BS, zeros_BS, tuple(one(stack) for stack in self.decoder))
+        encoder_segments_BS = jnp.zeros((batch_size, encoder_length), jnp.int32) if self.encoder else None
+        layers = tuple(one(stack) for stack in self.decoder)
+        return Cache(jnp.zeros((), jnp.int32), zeros_BS, zeros_BS, layers, encoder_segments_BS)
 
     @property
     def attention(self) -> Literal["causal", "bidirectional", "mixed"]:
-        """Whether tokens see those after them."""
+        """Whether tokens see those after them; an encoder's always do."""
         causal = {block.attention.causal for stack in self.decoder for block in stack.pattern}
         return "mixed" if len(causal) > 1 else "causal" if causal.pop() else "bidirectional"
 
     @property
     def max_length(self) -> int | None:
-        """The most positions that it can tell apart; None: no bound."""
+        """The most positions that it can tell apart, in the text of either side; None: no bound."""
         positions = self.embed.positions
         return positions.length if isinstance(positions, LearnedPositions) else None
 
@@ -100,33 +117,43 @@ class Transformer(Settings):
     def num_params(self) -> int:
         return sum(leaf.size for leaf in jax.tree.leaves(nn.unbox(self.abstract_params())))
 
-    def flops_per_token(self, seq_len: int) -> float:
-        """Floating point operations of one training token, forward and backward.
+    def flops_per_token(self, seq_len: int, encoder_length: int = 0) -> float:
+        """Floating point operations of one training token, forward and backward: of rows of `seq_len` tokens, or of as many and
+        `encoder_length` of the encoder's, those of a row over all its tokens.
 
-        6 a weight that multiplies activations, and what each layer adds where tokens meet (`Mixer.flops_per_token`).
+        6 a weight that multiplies activations, and what each layer adds where tokens meet (`Block.flops_per_token`).
         Look-ups cost nothing, the output table is counted where it scores.
         """
-        params = nn.unbox(self.abstract_params())
-        lookups = sum(
-            leaf.size for name, leaf in leaf_names(params["embed"]) if name in ("table", "positions/table", "token_types")
-        )
-        weights = sum(leaf.size for leaf in jax.tree.leaves(params)) - lookups
+        weights = {"decoder": 0, "encoder": 0}
+        for name, leaf in leaf_names(nn.unbox(self.abstract_params())):
+            if not LOOKED_UP.search(name):
+                weights["encoder" if OF_ENCODER_TOKENS.search(name) else "decoder"] += leaf.size
         if any(getattr(head, "tied", False) for _, head in self.heads):
-            weights += self.embed.table_rows() * self.embed.embed_dim
-        mixing = sum(
-            stack.repeats * block.attention.flops_per_token(self.embed.embed_dim, seq_len)
-            for stack in self.decoder
-            for block in stack.pattern
-        )
-        return 6.0 * weights + mixing
+            weights["decoder"] += self.embed.table_rows() * self.embed.embed_dim
+
+        def of_side(side: str, stacks: Sequence[Stack], length: int) -> float:
+            """Of one token of this side."""
+            sizes = self.embed.embed_dim, length, encoder_length
+            mixing = sum(stack.repeats * block.flops_per_token(*sizes) for stack in stacks for block in stack.pattern)
+            return 6.0 * weights[side] + mixing
+
+        decoder, encoder = of_side("decoder", self.decoder, seq_len), of_side("encoder", self.encoder, encoder_length)
+        if not encoder_length:
+            return decoder
+        return (seq_len * decoder + encoder_length * encoder) / (seq_len + encoder_length)
 
     def check(self) -> None:
         """Raises ConfigError where the settings do not fit each other."""
         require_fraction("model.embed", self.embed, "dropout")
-        for i, stack in enumerate(self.decoder):
-            require_at_least(1, f"model.decoder.{i}", stack, "repeats")
-            for j, block in enumerate(stack.pattern):
-                block.check(f"model.decoder.{i}.pattern.{j}", self.embed.embed_dim, self.kernel)
+        sides = {"encoder": self.encoder, "decoder": self.decoder}
+        for side, stacks in sides.items():
+            for i, stack in enumerate(stacks):
+                require_at_least(1, f"model.{side}.{i}", stack, "repeats")
+            for key, block in blocks(side, stacks):
+                block.check(key, self.embed.embed_dim, self.kernel)
+        check_sides(self.encoder, self.decoder)
+        if self.relative_bias is not None:
+            check_relative_bias(self.relative_bias, sides)
 
 
 @dataclass(frozen=True)
@@ -147,22 +174,42 @@ class TransformerModule(nn.Module):
 
     @nn.compact
     def __call__(self, inputs: Inputs, cache: Cache | None, noise_B: Array | None) -> Outputs:
-        assert inputs.encoder is None, "this transformer has no encoder"
         s = self.settings
+        embed, encoder_BSD = s.embed.build("embed"), None
         context, cache = _context(inputs, cache, noise_B, s.kernel)
-        x_BLD, table_VD = s.embed.build("embed")(inputs, context.fold(0))
-        x_BLD = x_BLD.astype(s.dtype)
-        first, filled = 1, []
-        for i, stack in enumerate(s.decoder):
-            layer_caches = None if cache is None else cache.layers[i]
-            module = stack.build(f"decoder_{i}", remat=s.remat, unroll=s.unroll)
-            x_BLD, layer_caches = module(x_BLD, layer_numbers(first, stack), layer_caches, context)
-            first += stack.num_layers()
-            filled.append(layer_caches)
+        if inputs.encoder is not None:
+            assert s.encoder, "this transformer has no encoder"
+            encoder_BSD = self.encode(embed, inputs.encoder, context)
+        context, cache = _with_encoder(context, cache, inputs.encoder, encoder_BSD)
+        x_BLD, table_VD = embed(inputs, context.fold(0))
+        layers = None if cache is None else cache.layers
+        x_BLD, layers = self.through("decoder", s.decoder, x_BLD.astype(s.dtype), context, layers)
         if s.norm is not None:
             x_BLD = s.norm.build("norm")(x_BLD)
         heads = {name: head.build(name)(x_BLD, table_VD, s.embed.size()) for name, head in s.heads}
-        return Outputs(x_BLD, heads, {}, None if cache is None else cache._replace(layers=tuple(filled)))
+        return Outputs(x_BLD, heads, {}, None if cache is None else cache._replace(layers=layers), encoder_BSD)
+
+    def encode(self, embed: nn.Module, inputs: Inputs, context: Context) -> Array:
+        """[B, S, D], the encoder's last states; its noise is not its decoder's."""
+        s, noise = self.settings, context.fold(purpose_id("encoder"))
+        context, _ = _context(inputs, None, noise.noise_B, s.kernel)
+        x_BSD, _ = embed(inputs, context.fold(0))
+        x_BSD, _ = self.through("encoder", s.encoder, x_BSD.astype(s.dtype), context, None)
+        return x_BSD if s.norm is None else s.norm.build("encoder_norm")(x_BSD)
+
+    def through(self, side: str, stacks: Sequence[Stack], x_BLD: Array, context: Context, caches: Any) -> tuple[Array, Any]:
+        """x after this side's stacks, and their caches filled."""
+        s, first, filled = self.settings, 1, []
+        if s.relative_bias is not None:
+            causal = side == "decoder" and s.attention == "causal"
+            bias = s.relative_bias.build(f"{side}_relative_bias")
+            context = replace(context, bias_BHLS=bias(context.positions_BL, context.key_positions_BS, causal))
+        for i, stack in enumerate(stacks):
+            module = stack.build(f"{side}_{i}", remat=s.remat, unroll=s.unroll)
+            x_BLD, cache = module(x_BLD, layer_numbers(first, stack), None if caches is None else caches[i], context)
+            first += stack.num_layers()
+            filled.append(cache)
+        return x_BLD, None if caches is None else tuple(filled)
 
 
 def _context(inputs: Inputs, cache: Cache | None, noise_B: Array | None, kernel: str) -> tuple[Context, Cache | None]:
@@ -180,4 +227,19 @@ def _context(inputs: Inputs, cache: Cache | None, noise_B: Array | None, kernel:
             prefix_BS = jax.lax.dynamic_update_slice_in_dim(nowhere_BS, prefix_BS, index, axis=1)
         cache = cache._replace(index=index + inputs.tokens_BL.shape[1], positions_BS=positions_BS, segments_BS=segments_BS)
     queries = inputs.positions_BL, inputs.segments_BL
-    return Context(*queries, positions_BS, segments_BS, prefix_BS, index, noise_B, kernel), cache
+    return Context(*queries, positions_BS, segments_BS, prefix_BS, index, noise_B, None, None, kernel), cache
+
+
+def _with_encoder(
+    context: Context, cache: Cache | None, inputs: Inputs | None, encoder_BSD: Array | None
+) -> tuple[Context, Cache | None]:
+    """The context with the encoder's text, from this call's inputs or from those that filled the cache, and the cache with its
+    segments written in."""
+    segments_BS = None if inputs is None else inputs.segments_BL
+    if cache is not None and cache.encoder_segments_BS is not None:
+        if segments_BS is not None:
+            left = cache.encoder_segments_BS.shape[1] - segments_BS.shape[1]
+            assert left >= 0, f"the cache has room for {left + segments_BS.shape[1]} of the encoder's {segments_BS.shape[1]} tokens"
+            cache = cache._replace(encoder_segments_BS=jnp.pad(segments_BS, ((0, 0), (0, left))))
+        segments_BS = cache.encoder_segments_BS
+    return replace(context, encoder=None if segments_BS is None else Encoded(segments_BS, encoder_BSD)), cache

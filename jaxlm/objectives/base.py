@@ -38,6 +38,10 @@ class Objective:
     Empty: the text's first."""
     prefix: bool = False
     """Whether a row's documents begin with a prefix that sees itself both ways: then generation reads a prompt so."""
+    encoder: bool = False
+    """Whether its rows hold a second text, for the model's encoder: `encoder_tokens`, `encoder_positions` and `encoder_segments`,
+    all of one length, which may be another than that of the decoder's fields. A segment of the decoder reads the encoder's of
+    the same number."""
     bits_name: str | None = None
     """Name under which evaluation reports its "nll" in bits a byte of the original text; None: not at all."""
 

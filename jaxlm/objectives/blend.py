@@ -58,6 +58,10 @@ class Blend(Objective):
     def attention(self) -> Literal["causal", "bidirectional", "any"]:  # type: ignore[override]
         return self._objectives()[0].attention
 
+    @property
+    def encoder(self) -> bool:  # type: ignore[override]
+        return self._objectives()[0].encoder
+
     def check(self, vocab: Vocab, seq_len: int) -> None:
         kinds = []
         for member in self._objectives():
@@ -109,5 +113,5 @@ def _needs(objective: Objective) -> dict[str, Any]:
     return {
         "loss": type(objective).loss,
         "weights": type(objective).weights,
-        **{name: getattr(objective, name) for name in ("attention", "overlap", "num_windows", "streams", *settings)},
+        **{name: getattr(objective, name) for name in ("attention", "encoder", "overlap", "num_windows", "streams", *settings)},
     }

@@ -39,13 +39,14 @@ def show_ending(run: Run, params: Any, tokenizer: Tokenizer, store: Store, summa
             f"{summary['eval/accuracy']:.0%} of the hidden tokens guessed right\n"
             "(bits per masked byte: how many bits one hidden byte costs a reader who sees all around it; fewer is better)"
         )
-    if log.samples and model.attention == "causal":
+    if log.samples and model.attention == "causal" and not model.encoder:
         _show_samples(model, params, tokenizer, openings(store, tokenizer, log.samples), say)
-    elif log.samples and tokenizer.vocab.mask is not None:
+    elif log.samples and not model.encoder and tokenizer.vocab.mask is not None:
         _show_filled(model, params, tokenizer, gaps(store, tokenizer, log.samples), say)
     say(f"\nThe run lies in {_short(run.folder)}. Next:")
     words = first_words(store, tokenizer, 2 if model.attention == "causal" else 6)
-    for line in _next_commands(_short(run.folder), model.attention, words, own):
+    use, *others = _next_commands(_short(run.folder), model.attention, words, own)
+    for line in others if model.encoder else (use, *others):
         say(f"  {line}")
 
 

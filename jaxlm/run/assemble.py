@@ -12,6 +12,7 @@ from jax.sharding import Mesh
 from jaxlm.checkpoint.store import CheckpointStore
 from jaxlm.core import ConfigError, Example, RunError
 from jaxlm.data import Batches, Examples, Packing, Part, Store, WindowReader, iterate, pack
+from jaxlm.data.examples import PADDING
 from jaxlm.data.mixture import require_one_each
 from jaxlm.data.store import Split
 from jaxlm.evaluate import held_out_loss
@@ -107,7 +108,7 @@ def assemble(
         checkpoint=config.checkpoint,
         mesh=mesh,
         layout=plan,
-        seq_len=config.data.seq_len,
+        lengths=row_lengths(train_examples),
         padded_size=num_rows,
         start=start,
         batches=batches,
@@ -129,6 +130,16 @@ def check_config(config: RunConfig) -> None:
     for name in ("weights", "final_weights"):
         if weights := getattr(config.data, name):
             require_one_each(name, weights, len(config.data.sources))
+    if objective.encoder and not model.encoder:
+        raise ConfigError(
+            f"objective {type(objective).__name__} needs an encoder-decoder and the model has no encoder; use transformer_2017 or "
+            "t5, or another objective"
+        )
+    if model.encoder and not objective.encoder:
+        raise ConfigError(
+            f"objective {type(objective).__name__} gives the model's encoder nothing to read; use a model without one, such as "
+            "gpt2, or an objective for an encoder-decoder"
+        )
     if objective.attention != "any" and model.attention != objective.attention:
         raise ConfigError(
             f"objective {type(objective).__name__} needs a {objective.attention} model and model's attention is {model.attention}; "
@@ -214,6 +225,12 @@ def _tell_left_out(part: Part, packing: Packing, width: int) -> None:
 def _tell(message: str) -> None:
     """Once, however often the rows are made."""
     log.warning(message)
+
+
+def row_lengths(rows: Examples) -> tuple[int, ...]:
+    """Places of a row's decoder side, and of its encoder's if it has one."""
+    padding = rows.row(PADDING)
+    return tuple(len(padding[name]) for name in ("tokens", "encoder_tokens") if name in padding)
 
 
 def open_logs(config: RunConfig, folder: RunFolder, step: int) -> list[Log]:

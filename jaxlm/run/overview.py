@@ -25,16 +25,17 @@ def _totals(run: Run, store: Store) -> list[str]:
     abstract, axes = run.layout.abstract, ", ".join(f"{name} {size}" for name, size in run.mesh.shape.items())
     num_params = sum(leaf.size for leaf in jax.tree.leaves(abstract.params))
     state_bytes = sum(_device_bytes(leaf) for leaf in jax.tree.leaves((abstract.params, abstract.opt_state)))
-    batch_tokens = run.train.batch_size * run.seq_len
+    batch_tokens = run.train.batch_size * sum(run.lengths)
     tokens = batch_tokens * run.train.steps
     text = sum(part.num_tokens for part in store.parts if part.split == "train")
-    flops = run.model.flops_per_token(run.seq_len)
+    flops = run.model.flops_per_token(*run.lengths)
+    places = " + ".join(map(str, run.lengths))
     padding = run.padded_size - run.train.batch_size
     filled = f" (+ {padding} rows of padding: {run.padded_size} fill microbatches and devices)" if padding else ""
     return [
         f"{num_params:,} parameters; {state_bytes / 2**20:,.1f} MiB a device with optimizer state",
         f"mesh: {axes} on {run.mesh.size} {run.mesh.devices.flat[0].device_kind} device{'s' if run.mesh.size > 1 else ''}",
-        f"{run.train.steps:,} steps of {run.train.batch_size} rows of {run.seq_len} tokens{filled}: {tokens:,} tokens, "
+        f"{run.train.steps:,} steps of {run.train.batch_size} rows of {places} tokens{filled}: {tokens:,} tokens, "
         f"{tokens / max(text, 1):.1f} times the training text; {flops:.2e} FLOPs a token, {flops * tokens:.2e} in all",
         *_short_schedule(run),
     ]
@@ -63,7 +64,7 @@ def _short_text(run: Run, examples: Examples) -> list[str]:
     return [
         f"the training text makes {examples.num_rows} row{'s' if examples.num_rows > 1 else ''}, fewer than "
         f"train.batch_size={run.train.batch_size}: each step sees some more than once. Give more text, or lower "
-        f"train.batch_size or data.seq_len={run.seq_len}"
+        f"train.batch_size or data.seq_len={examples.seq_len}"
     ]
 
 

@@ -19,8 +19,8 @@ class Ledger:
         self.run, self.last_saved = run, last_saved or None
         self._held: tuple[int, Sums] | None = None
         self._settled: tuple[int, dict[str, float]]
-        self._tokens_per_step = run.train.batch_size * run.seq_len
-        self._flops_per_token = run.model.flops_per_token(run.seq_len)
+        self._tokens_per_step = run.train.batch_size * sum(run.lengths)
+        self._flops_per_token = run.model.flops_per_token(*run.lengths)
         self._peak = peak_flops(list(run.mesh.devices.flat))
         self._begun = time.perf_counter()
         self._paced: tuple[float, int] | None = None

@@ -47,7 +47,8 @@ class Run:
     checkpoint: CheckpointConfig
     mesh: Mesh
     layout: Layout
-    seq_len: int
+    lengths: tuple[int, ...]
+    """Places of a row: of the decoder's fields, and of the encoder's where the objective has one."""
     padded_size: int
     """Rows of a batch with those of weight 0 that fill microbatches and devices."""
     start: Callable[[CheckpointStore], Start]

@@ -12,6 +12,7 @@ from jaxlm.models.families import FAMILIES
 
 CAUSAL = [family for family in FAMILIES if model(family).attention == "causal"]
 GREEDY = Sampling(temperature=0)
+ENCODER_TEXTS = [np.array(ids, np.int32) for ids in ([50, 51], [30, 2, 9, 40, 41], [12], [44, 45, 46])]
 PROMPTS = [np.array(ids, np.int32) for ids in ([2, 9, 40], [2], [2, 11, 12, 13, 14, 15, 16], [2, *range(20, 38)])]
 
 
@@ -26,14 +27,17 @@ def continuations(model, params, prompts, limits, **settings):
     return [[int(step.ids_B[b]) for step in steps if step.running_B[b]] for b in range(len(prompts))], steps
 
 
-def without_cache(model, params, prompt, number):
+def without_cache(model, params, prompt, number, encoder_text):
     """The greedy ids and the log probabilities before each, each from the whole text anew."""
     ids, log_probs = list(prompt), []
+    encoder = padded([encoder_text], "right") if model.encoder else None
     call = jax.jit(lambda inputs: jax.nn.log_softmax(model.eval()(params, inputs).heads["lm"].logits()))
     for _ in range(number):
         longest = np.zeros(32, np.int32)  # one shape for all; what stands after them is not seen
         longest[: len(ids)] = ids
-        log_probs.append(call(Inputs(longest[None], np.arange(32)[None], np.ones((1, 32), np.int32)))[0, len(ids) - 1])
+        log_probs.append(
+            call(Inputs(longest[None], np.arange(32)[None], np.ones((1, 32), np.int32), encoder=encoder))[0, len(ids) - 1]
+        )
         ids.append(int(log_probs[-1].argmax()))
     return ids[len(prompt) :], np.array(log_probs)
 
@@ -43,9 +47,10 @@ def test_cache_batch_and_padding_change_nothing(family):
     m = model(family, dropout=0.5) if family == "gpt2" else model(family)
     p = params(m)
     limits = [8, 10, 3, 9]
-    found, steps = continuations(m, p, PROMPTS, limits, top=VOCAB_SIZE)
+    texts = ENCODER_TEXTS if m.encoder else []
+    found, steps = continuations(m, p, PROMPTS, limits, top=VOCAB_SIZE, encoder_texts=texts)
     for b, (prompt, limit) in enumerate(zip(PROMPTS, limits, strict=True)):
-        expected, log_probs_NV = without_cache(m, p, prompt, limit)
+        expected, log_probs_NV = without_cache(m, p, prompt, limit, ENCODER_TEXTS[b])
         assert found[b] == expected
         for number in range(limit):
             step = steps[number]
@@ -53,7 +58,7 @@ def test_cache_batch_and_padding_change_nothing(family):
             found_V[step.top_ids_BT[b]] = step.top_log_probs_BT[b]
             np.testing.assert_allclose(found_V, log_probs_NV[number], atol=2e-5)
             assert step.log_probs_B[b] == step.top_log_probs_BT[b, 0]
-        assert continuations(m, p, [prompt], [limit])[0] == [expected]
+        assert continuations(m, p, [prompt], [limit], encoder_texts=texts[b : b + 1])[0] == [expected]
     assert len({tuple(ids[:3]) for ids in found}) > 1, "the test sees nothing where all prompts go on alike"
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from jaxlm.core import ConfigError
 from jaxlm.core.lookup import load
-from jaxlm.models import bert, gpt2, gpt3, llama
+from jaxlm.models import bert, gpt2, gpt3, llama, transformer_2017
 from jaxlm.models.families import FAMILIES
 from jaxlm.models.layers import Pooler, Stack, in_turn
 
@@ -40,6 +40,12 @@ PUBLISHED = [  # family, size, vocabulary, parameters of the released weights
     ("roberta", "base", 50_265, 12 * (12 * 768**2 + 13 * 768) + (50_265 + 512 + 2) * 768 + 768**2 + 3 * 768 + 50_265),
     ("roberta", "large", 50_265, 24 * (12 * 1024**2 + 13 * 1024) + (50_265 + 512 + 2) * 1024 + 1024**2 + 3 * 1024 + 50_265),
 ]
+SEQ2SEQ = {  # arXiv:1706.03762, table 3, of 37,000 words: each side's layers hold D x D matrices, 4 and 8, and D x F, 2, with
+    # biases of the latter and a norm a sublayer. The paper rounds to 65 and 213 million; its base sizes with other widths and
+    # depths all fit a table of 41,000 words (65.1), those of big one of 36,000 (213.1), so neither is met at 37,000 exactly
+    "base": 37_000 * 512 + 6 * (12 * 512**2 + 4 * 512 * 2048 + 2 * (2048 + 512) + 5 * 2 * 512),
+    "big": 37_000 * 1024 + 6 * (12 * 1024**2 + 4 * 1024 * 4096 + 2 * (4096 + 1024) + 5 * 2 * 1024),
+}
 STATED = [  # size, and parameters as table 2.1 of arXiv:2005.14165 rounds them
     ("small", 125e6),
     ("medium", 350e6),
@@ -65,6 +71,12 @@ def test_gpt3_has_the_parameters_that_its_paper_states(size, stated):
     model = gpt3(size, vocab_size=50_257)
     assert model.num_params() == pytest.approx(stated, rel=0.02)
     assert [block.attention.window for stack in model.decoder for block in stack.pattern] == [None, 256]
+
+
+@pytest.mark.parametrize(("size", "vocab_size", "stated"), [("base", 41_000, 65e6), ("big", 37_000, 213e6)])
+def test_the_2017_transformer_has_the_parameters_that_its_paper_states(size, vocab_size, stated):
+    assert transformer_2017(size, vocab_size=37_000).num_params() == SEQ2SEQ[size]
+    assert transformer_2017(size, vocab_size=vocab_size).num_params() == pytest.approx(stated, rel=0.02)
 
 
 def test_blocks_take_turns_to_the_last_layer():

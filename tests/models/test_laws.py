@@ -17,21 +17,36 @@ L = 12
 TOKENS_BL = np.random.default_rng(0).integers(7, tiny.VOCAB_SIZE, (2, L)).astype(np.int32)
 SEGMENTS_BL = np.array([[1] * 5 + [2] * 4 + [0] * 3, [1] * L], np.int32)
 POSITIONS_BL = np.array([[*range(5), *range(4), 0, 0, 0], [*range(L)]], np.int32)
-INPUTS = Inputs(TOKENS_BL, POSITIONS_BL, SEGMENTS_BL, np.array([3, 5], np.int32))
+ROWS_B = np.array([3, 5], np.int32)
+S = 9
+ENCODER_SEGMENTS_BS = np.array([[1] * 3 + [2] * 4 + [0] * 2, [1] * S], np.int32)
+ENCODER_POSITIONS_BS = np.array([[*range(3), *range(4), 0, 0], [*range(S)]], np.int32)
+ENCODER = Inputs(TOKENS_BL[:, :S] - 1, ENCODER_POSITIONS_BS, ENCODER_SEGMENTS_BS, ROWS_B)
+
+
+def inputs_for(model):
+    return Inputs(TOKENS_BL, POSITIONS_BL, SEGMENTS_BL, ROWS_B, encoder=ENCODER if model.encoder else None)
+
+
+INPUTS = inputs_for(tiny.model("gpt2"))
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("kernel", ["plain", "blocked"])
 def test_a_token_sees_its_segment_and_only_the_past_where_causal(family, kernel):
     model = tiny.model(family, kernel=kernel)
-    ids_L = np.arange(7, 7 + L)
-    rows = zip(POSITIONS_BL, SEGMENTS_BL, strict=True)
-    seen_BLS = np.stack([influence(model, tiny.params(model), ids_L, *row) for row in rows]) > 0
-    same_BLS = (SEGMENTS_BL[:, :, None] == SEGMENTS_BL[:, None, :]) & (SEGMENTS_BL[:, None, :] > 0)
-    if model.attention == "causal":
-        same_BLS &= np.tri(L, dtype=bool)
-    real_BL = SEGMENTS_BL > 0
-    assert (seen_BLS[real_BL] == same_BLS[real_BL]).all()
+    params = tiny.params(model)
+    for b in range(2):
+        inputs = jax.tree.map(lambda x, b=b: x[b : b + 1], inputs_for(model))._replace(tokens_BL=np.arange(7, 7 + L)[None])
+        segments_N = SEGMENTS_BL[b]
+        if model.encoder:  # its places follow the decoder's
+            inputs = inputs._replace(encoder=inputs.encoder._replace(tokens_BL=np.arange(7 + L, 7 + L + S)[None]))
+            segments_N = np.concatenate([segments_N, ENCODER_SEGMENTS_BS[b]])
+        same_NN = (segments_N[:, None] == segments_N) & (segments_N > 0)
+        if model.attention == "causal":
+            same_NN[:L, :L] &= np.tri(L, dtype=bool)
+        same_NN[L:, :L] = False
+        assert ((influence(model, params, inputs) > 0)[segments_N > 0] == same_NN[segments_N > 0]).all()
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -41,7 +56,7 @@ def test_scanned_unrolled_and_rematerialised_are_the_same_model(family):
 
     def gradient(**execution):
         model = tiny.model(family, **execution)
-        return jax.jit(jax.value_and_grad(lambda p: (model(p, INPUTS).heads["lm"].logits() * probe).sum()))(params)
+        return jax.jit(jax.value_and_grad(lambda p: (model(p, inputs_for(model)).heads["lm"].logits() * probe).sum()))(params)
 
     expected = gradient()
     remats = REMAT if family == "gpt2" else ("none", "full")
@@ -75,13 +90,14 @@ def test_dropout_is_keyed_by_row_and_differs_by_layer_and_seed(family):
     def run(inputs, key):
         return np.asarray(model(params, inputs, rng=jax.random.key(key)).hidden_BLD)
 
-    both = run(INPUTS, 0)
-    second = Inputs(*(x[1:] for x in INPUTS[:4]))
+    inputs = inputs_for(model)
+    both = run(inputs, 0)
+    second = jax.tree.map(lambda x: x[1:], inputs)
     np.testing.assert_allclose(run(second, 0)[0], both[1], atol=1e-5)  # alone or beside another row
-    assert np.abs(run(INPUTS, 1) - both).max() > 1e-2
-    assert np.abs(np.asarray(model(params, INPUTS).hidden_BLD) - both).max() > 1e-2
-    quiet = model.eval()(params, INPUTS, rng=jax.random.key(0)).hidden_BLD
-    np.testing.assert_array_equal(quiet, model(params, INPUTS).hidden_BLD)
+    assert np.abs(run(inputs, 1) - both).max() > 1e-2
+    assert np.abs(np.asarray(model(params, inputs).hidden_BLD) - both).max() > 1e-2
+    quiet = model.eval()(params, inputs, rng=jax.random.key(0)).hidden_BLD
+    np.testing.assert_array_equal(quiet, model(params, inputs).hidden_BLD)
 
 
 def test_layers_have_noise_of_their_own():
@@ -99,10 +115,10 @@ def test_layers_have_noise_of_their_own():
 def test_bfloat16_computes_in_bfloat16_and_scores_in_float32(family):
     model = tiny.model(family, dtype="bfloat16")
     params = tiny.params(model)
-    out = model(params, INPUTS)
+    out = model(params, inputs_for(model))
     assert out.hidden_BLD.dtype == jnp.bfloat16
     assert out.heads["lm"].logits().dtype == jnp.float32
-    exact = tiny.model(family)(params, INPUTS).heads["lm"].logits()
+    exact = tiny.model(family)(params, inputs_for(model)).heads["lm"].logits()
     assert 0 < np.abs(out.heads["lm"].logits() - exact).max() < 0.1 * np.abs(exact).max()
 
 

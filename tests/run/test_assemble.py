@@ -11,7 +11,7 @@ from jaxlm.checkpoint.store import CheckpointStore
 from jaxlm.core import ConfigError, Sums
 from jaxlm.corpus import TextFiles
 from jaxlm.data.config import DataConfig
-from jaxlm.models import bert, gpt2
+from jaxlm.models import bert, gpt2, transformer_2017
 from jaxlm.objectives import CausalLM, MaskedLM
 from jaxlm.optim import AdamW
 from jaxlm.parallel.config import MeshConfig
@@ -29,6 +29,13 @@ SIZES = {"num_layers": 1, "embed_dim": 16, "num_heads": 2, "context": 16}
 class OwnLoss(CausalLM):
     def loss(self, model, params, batch, rng):
         return Sums.of(tokens=self.nll(model, params, batch))
+
+
+@dataclass(frozen=True)
+class Reading(CausalLM):
+    """Asks for an encoder."""
+
+    encoder = True
 
 
 @dataclass(frozen=True)
@@ -142,6 +149,15 @@ def test_given_weights_are_those_that_a_new_run_begins_with(made, tmp_path):
             lambda c: replace(c, objective=OwnLoss(label_smoothing=0.1)),
             "objective.label_smoothing=0.1 would do nothing: OwnLoss's own loss does not read it; leave it at 0.0, or read "
             "self.label_smoothing there",
+        ),
+        (
+            lambda c: replace(c, objective=Reading()),
+            "objective Reading needs an encoder-decoder and the model has no encoder; use transformer_2017 or t5, or another objective",
+        ),
+        (
+            lambda c: replace(c, model=transformer_2017(num_layers=1, embed_dim=16, num_heads=2)),
+            "objective CausalLM gives the model's encoder nothing to read; use a model without one, such as gpt2, or an objective "
+            "for an encoder-decoder",
         ),
         (
             lambda c: replace(c, data=replace(c.data, seq_len=17)),

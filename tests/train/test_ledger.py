@@ -26,7 +26,7 @@ def ledger(clock):
     return Ledger(
         SimpleNamespace(
             train=SimpleNamespace(batch_size=8),
-            seq_len=16,
+            lengths=(16,),
             model=SimpleNamespace(flops_per_token=lambda seq_len: FLOPS),
             mesh=SimpleNamespace(devices=SimpleNamespace(flat=[])),
             optimizer=SimpleNamespace(rate=lambda step: 0.1),

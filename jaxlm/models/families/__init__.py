@@ -14,6 +14,7 @@ FAMILIES = {
     "modern": "jaxlm.models.families.modern:modern",
     "qwen3": "jaxlm.models.families.qwen3:qwen3",
     "roberta": "jaxlm.models.families.roberta:roberta",
+    "transformer_2017": "jaxlm.models.families.transformer_2017:transformer_2017",
 }
 """By name; shared tests run over this table."""
 

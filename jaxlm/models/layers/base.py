@@ -6,7 +6,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from jaxlm.core.noise import purpose_id
 
@@ -43,6 +43,16 @@ class Mixer(Settings):
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
+class Encoded:
+    """What a decoder may know of an encoder's text."""
+
+    segments_BS: Int[Array, "B S"]
+    hidden_BSD: Float[Array, "B S D"] | None
+    """The encoder's last states; None: a cache holds what has been made of them."""
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
 class Context:
     """What every layer of one call may know beside its input."""
 
@@ -57,6 +67,10 @@ class Context:
     """Where in the cache this call's keys are written; None: no cache."""
     noise_B: Any
     """One key a row; None: no dropout."""
+    bias_BHLS: Float[Array, "B H L S"] | None
+    """Added to the scaled scores of each layer's attention; None: nothing."""
+    encoder: Encoded | None
+    """None: there is none, or this is its own context."""
     kernel: str = field(metadata={"static": True})
 
     def fold(self, number: Int[Array, ""] | int) -> "Context":

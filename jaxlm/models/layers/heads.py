@@ -28,10 +28,12 @@ class VocabHead(Settings):
     """Of the transform."""
     norm: Norm | None = None
     """Before the scores, after the transform if there is one."""
+    scale_by_inverse_sqrt_dim: bool = False
+    """Multiply what is scored by 1 / sqrt(embed_dim) (T5 1.0, whose table's numbers are large)."""
     soft_cap: float | None = None
     """c: logits become c * tanh(logits / c)."""
     stddev: float | None = 0.02
-    """Of initial weights; 0: zeros."""
+    """Of initial weights; None: 1 / sqrt(embed_dim); 0: zeros."""
 
     def build(self, name: str) -> nn.Module:
         return VocabHeadModule(self, name=name)
@@ -58,6 +60,8 @@ class VocabHeadModule(nn.Module):
             x_BLD = ACTIVATIONS[s.activation](_dense(self, x_BLD, s.stddev))
         if s.norm is not None:
             x_BLD = s.norm.build("norm")(x_BLD)
+        if s.scale_by_inverse_sqrt_dim:
+            x_BLD = x_BLD * D**-0.5
         if not s.tied:
             table_VD = param(self, "table", normal(s.stddev, D), table_VD.shape, ("vocab", "embed"))
         bias_V = param(self, "bias", nn.initializers.zeros, table_VD.shape[:1], ("vocab",)) if s.bias else None

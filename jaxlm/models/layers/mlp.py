@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 
 from jaxlm.core.sharding import constrain
 from jaxlm.kernels.project import project
-from jaxlm.models.layers.base import Context, Settings, normal, param
+from jaxlm.models.layers.base import Context, Settings, dropout, normal, param
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "gelu": partial(jax.nn.gelu, approximate=True),  # GPT-2's tanh form
@@ -35,6 +35,8 @@ class MLP(Settings):
     """Multiply what is activated by a second projection."""
     bias: bool = True
     """In all projections."""
+    dropout: float = 0.0
+    """Of the hidden layer."""
     stddev: float | None = 0.02
     """Of initial weights; None: 1 / sqrt(fan in)."""
     output_stddev: float | None = 0.02
@@ -53,7 +55,7 @@ class MLPModule(nn.Module):
         h_BLF = ACTIVATIONS[s.activation](self.up("gate" if s.gated else "up", x_BLD))
         if s.gated:
             h_BLF = h_BLF * self.up("up", x_BLD)
-        h_BLF = constrain(h_BLF, "batch", "length", "mlp")
+        h_BLF = dropout(constrain(h_BLF, "batch", "length", "mlp"), s.dropout, context.noise_B, "mlp hidden")
         # kept as [D, F]: its gradient is the faster product on CPUs, and elsewhere the orientation is free
         down_DF = param(self, "down", normal(s.output_stddev, F), (D, F), ("embed", "mlp"))
         y_BLD = project(h_BLF, down_DF.T)
