@@ -38,7 +38,7 @@ def trained_row(where: str | Path, step: int, row: int, *, trust: bool = False) 
     last = config.train.steps
     if not 1 <= step <= last:
         raise ConfigError(f"--step {step} is outside the run: train.steps={last}, so steps are 1 to {last}")
-    materials = _materials(config, folder)
+    materials = run_materials(config, folder)
     rows = examples(config, materials, "train")
     position = (step - 1) * batch_size + row
     (source,), (index,), (epoch,) = rows.locate(np.array([position]))
@@ -66,7 +66,7 @@ def evaluated(where: str | Path, *, trust: bool = False) -> Mapping[str, Any]:
     newest_step(folder)
     config = read_config(folder.config, trust=trust)
     config = replace(config, mesh=MeshConfig(), train=replace(config.train, num_microbatches=1, eval_batches=None))
-    run = assemble(config, _materials(config, folder), folder.path)
+    run = assemble(config, run_materials(config, folder), folder.path)
     params = restored_params(folder, run.model, run.layout.abstract.params)
     return {"step": folder.last_step(), **run.evaluate(params)}
 
@@ -90,7 +90,8 @@ def store_path(where: str | Path) -> Path:
     )
 
 
-def _materials(config: RunConfig, folder: RunFolder) -> Materials:
+def run_materials(config: RunConfig, folder: RunFolder) -> Materials:
+    """The tokenizer that a run's folder has, and the store of its text."""
     own = source_of(config)
     text = text_of(config, own.module.__name__ if own else None)
     tokenizer = run_tokenizer(folder)
