@@ -5,10 +5,12 @@ from jaxlm.kernels.cross_entropy import token_nll
 from jaxlm.objectives.base import Objective, Share
 from jaxlm.objectives.blend import Blend
 from jaxlm.objectives.causal import CausalLM
+from jaxlm.objectives.denoisers import mixture_of_denoisers
 from jaxlm.objectives.infill import FillInMiddle
 from jaxlm.objectives.masked import MaskedLM
 from jaxlm.objectives.masking import Masking, Spans, Tokens, WholeWords
 from jaxlm.objectives.prefix import PrefixLM
+from jaxlm.objectives.span import SpanCorruption
 
 __all__ = [
     "Blend",
@@ -20,9 +22,11 @@ __all__ = [
     "Objective",
     "PrefixLM",
     "Share",
+    "SpanCorruption",
     "Spans",
     "Tokens",
     "WholeWords",
+    "mixture_of_denoisers",
     "token_nll",
 ]
 

@@ -53,6 +53,10 @@ class Objective:
         """Tokens of one window, to make one row of `seq_len`."""
         return seq_len
 
+    def row_length(self, seq_len: int) -> int:
+        """Tokens and targets of a row; what an encoder reads beside them has `seq_len`."""
+        return seq_len
+
     def num_targets(self, num_tokens: int, num_documents: int) -> int:
         """Tokens of a text (bos and eos of each document among `num_tokens`) that can be targets; for bits a byte."""
         return num_tokens

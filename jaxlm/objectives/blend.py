@@ -79,6 +79,9 @@ class Blend(Objective):
     def raw_length(self, seq_len: int) -> int:
         return max(member.raw_length(seq_len) for member in self._objectives())
 
+    def row_length(self, seq_len: int) -> int:
+        return self._objectives()[0].row_length(seq_len)
+
     def prepare(self, windows: tuple[Window, ...], rng: np.random.Generator, vocab: Vocab, seq_len: int) -> Example:
         number = int(rng.choice(len(self.members), p=self._probabilities()))
         member = self.members[number][0]

@@ -3,7 +3,7 @@
 import pytest
 from lesson import ID, VOCAB, Dice, names, window
 
-from jaxlm.objectives import CausalLM, FillInMiddle, MaskedLM, PrefixLM, Spans, Tokens, WholeWords
+from jaxlm.objectives import CausalLM, FillInMiddle, MaskedLM, PrefixLM, SpanCorruption, Spans, Tokens, WholeWords
 
 
 def lines(example):
@@ -143,3 +143,52 @@ def test_prefix(documents, cuts, prefix, given, asked):
     example = PrefixLM().prepare((window(*documents, length=8),), Dice(integers=[cuts]), VOCAB, seq_len=7)
     assert lines(example) == (given, asked)
     assert [name if seen else "-" for name, seen in zip(given.split(), example["prefix"], strict=True)] == prefix.split()
+
+
+def read(example):
+    """What the encoder is given."""
+    return names(example["encoder_tokens"])
+
+
+@pytest.mark.parametrize(
+    ("objective", "documents", "dice", "encoder", "given", "asked"),
+    [
+        (  # 4 of 8 tokens in 2 spans: kept ones are cut after the first, hidden ones after the third; begin and end are left out
+            SpanCorruption(corrupt_rate=0.5, mean_span=2.0),
+            ["<s> _the _cat _sat _on _a _ma t s </s>"],
+            Dice(choice=[[0], [2]]),
+            "_the <0> _a _ma t <1> </s>",
+            "<s> <0> _cat _sat _on <1> s",
+            "<0> _cat _sat _on <1> s </s>",
+        ),
+        (  # two documents, one span each; each writes from a beginning of its own to an end of its own
+            SpanCorruption(corrupt_rate=0.3, mean_span=3.0, target_length=6),
+            ["<s> _the _cat _sat </s>", "<s> _a _dog _ran </s>"],
+            Dice(),
+            "_the _cat <0> </s> _a _dog <0> </s>",
+            "<s> <0> _sat <s> <0> _ran",
+            "<0> _sat </s> <0> _ran </s>",
+        ),
+        (  # the end is hidden, 2 tokens of at most 4, and the encoder is told which way it is
+            SpanCorruption(corrupt_rate=0.4, mean_span=None, mode="S", target_length=6),
+            ["_the _cat _sat _on _a"],
+            Dice(integers=[2]),
+            "<1> _the _cat _sat <0> </s> <pad> <pad>",
+            "<s> <0> _on _a <pad> <pad>",
+            "<0> _on _a </s> - -",
+        ),
+        (  # of the second document only what still has room
+            SpanCorruption(corrupt_rate=0.5, mean_span=2.0, target_length=9),
+            ["_the _cat _sat _on", "_a _dog _ran ."],
+            Dice(),
+            "_the _cat <0> </s> _a <0> </s>",
+            "<s> <0> _sat _on <s> <0> _dog _ran <pad>",
+            "<0> _sat _on </s> <0> _dog _ran </s> -",
+        ),
+    ],
+)
+def test_span_corruption(objective, documents, dice, encoder, given, asked):
+    seq_len = len(encoder.split())
+    example = objective.prepare((window(*documents, length=10),), dice, VOCAB, seq_len)
+    assert read(example) == encoder
+    assert lines(example) == (given, asked)
