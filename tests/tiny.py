@@ -26,6 +26,8 @@ SIZES: dict[str, dict[str, Any]] = {
     "modern": {},
     "qwen3": {"num_kv_heads": 2, "head_dim": 16},
     "roberta": {"context": 32, "dropout": 0.0},
+    "t5": {"dropout": 0.0},
+    "t5_v1_1": {},
     "transformer_2017": {"dropout": 0.0},
 }
 """What each family takes beside layers, width, heads and vocabulary."""

@@ -9,7 +9,23 @@ from jaxlm.models.families.llama3 import llama3
 from jaxlm.models.families.modern import modern
 from jaxlm.models.families.qwen3 import qwen3
 from jaxlm.models.families.roberta import roberta
+from jaxlm.models.families.t5 import t5
+from jaxlm.models.families.t5_v1_1 import t5_v1_1
 from jaxlm.models.families.transformer_2017 import transformer_2017
 from jaxlm.models.transformer import Transformer
 
-__all__ = ["Transformer", "bert", "gemma", "gpt2", "gpt3", "llama", "llama3", "modern", "qwen3", "roberta", "transformer_2017"]
+__all__ = [
+    "Transformer",
+    "bert",
+    "gemma",
+    "gpt2",
+    "gpt3",
+    "llama",
+    "llama3",
+    "modern",
+    "qwen3",
+    "roberta",
+    "t5",
+    "t5_v1_1",
+    "transformer_2017",
+]

@@ -39,6 +39,18 @@ PUBLISHED = [  # family, size, vocabulary, parameters of the released weights
     # with all 514 it is 124,696,665 and 355,411,033
     ("roberta", "base", 50_265, 12 * (12 * 768**2 + 13 * 768) + (50_265 + 512 + 2) * 768 + 768**2 + 3 * 768 + 50_265),
     ("roberta", "large", 50_265, 24 * (12 * 1024**2 + 13 * 1024) + (50_265 + 512 + 2) * 1024 + 1024**2 + 3 * 1024 + 50_265),
+    # arXiv:1910.10683 and the release's notes on 1.1: tables of 32,128 words (one; two in 1.1), three attentions of 4 D H K for two
+    # layers, two or three D x F a feed-forward, a scale D a sublayer and a side, 32 numbers a head and side
+    ("t5", "small", 32_128, 60_506_624),
+    ("t5", "base", 32_128, 222_903_552),
+    ("t5", "large", 32_128, 737_668_096),
+    ("t5", "3b", 32_128, 2_851_598_336),
+    ("t5", "11b", 32_128, 11_307_321_344),
+    ("t5_v1_1", "small", 32_128, 76_961_152),
+    ("t5_v1_1", "base", 32_128, 247_577_856),
+    ("t5_v1_1", "large", 32_128, 783_150_080),
+    ("t5_v1_1", "xl", 32_128, 2 * 32_128 * 2048 + 24 * (12 * 2048**2 + 6 * 2048 * 5120 + 5 * 2048) + 2 * (2048 + 32 * 32)),
+    ("t5_v1_1", "xxl", 32_128, 2 * 32_128 * 4096 + 24 * (12 * 4096**2 + 6 * 4096 * 10_240 + 5 * 4096) + 2 * (4096 + 32 * 64)),
 ]
 SEQ2SEQ = {  # arXiv:1706.03762, table 3, of 37,000 words: each side's layers hold D x D matrices, 4 and 8, and D x F, 2, with
     # biases of the latter and a norm a sublayer. The paper rounds to 65 and 213 million; its base sizes with other widths and

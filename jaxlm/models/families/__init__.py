@@ -14,6 +14,8 @@ FAMILIES = {
     "modern": "jaxlm.models.families.modern:modern",
     "qwen3": "jaxlm.models.families.qwen3:qwen3",
     "roberta": "jaxlm.models.families.roberta:roberta",
+    "t5": "jaxlm.models.families.t5:t5",
+    "t5_v1_1": "jaxlm.models.families.t5_v1_1:t5_v1_1",
     "transformer_2017": "jaxlm.models.families.transformer_2017:transformer_2017",
 }
 """By name; shared tests run over this table."""

@@ -49,6 +49,7 @@ class Block(Settings):
         self.attention.check(f"{key}.attention", embed_dim, kernel)
         if self.cross is not None:
             self.cross.check(f"{key}.cross", embed_dim, kernel)
+        require_fraction(f"{key}.mlp", self.mlp, *(("dropout",) if hasattr(self.mlp, "dropout") else ()))
 
 
 class BlockModule(nn.Module):
