@@ -16,13 +16,19 @@ if TYPE_CHECKING:
 class GenerateArguments:
     """The words of `jaxlm generate`."""
 
-    run: str = positional("A run folder of a causal model.")
-    prompt: tuple[str, ...] = flag(MISSING, "TEXT", "What is written on; may be given several times.")
+    run: str = positional("A run folder of a causal model, or of an encoder-decoder.")
+    prompt: tuple[str, ...] = flag(
+        MISSING, "TEXT", "What is written on, or, where there is an encoder, what it reads; may be given several times."
+    )
     max_tokens: int | None = flag(None, "N", "New tokens at most. Without it: 100, or what the model's context still holds.")
     temperature: float = flag(1.0, "T", "Below 1 likelier, above 1 wilder; 0 takes the likeliest token each time.")
     top_k: int | None = flag(None, "K", "Draw from the K likeliest tokens.")
     top_p: float | None = flag(None, "P", "Draw from the fewest likeliest tokens that hold this probability together.")
-    num_samples: int = flag(1, "S", "Texts a prompt.")
+    num_beams: int | None = flag(None, "N", "Search the likeliest text, with N beginnings kept at a time, in place of drawing.")
+    length_penalty: float | None = flag(
+        None, "A", "Of that search: scores are log P / ((5 + tokens) / 6)^A. Without it: 0.6; more for longer texts."
+    )
+    num_samples: int = flag(1, "S", "Texts a prompt; of a search the S best.")
     seed: int = flag(0, "N", "The same seed and prompt give the same text.")
     top: int = flag(0, "N", "Show the N likeliest tokens at each place, with probability and bits.")
     trust: bool = flag(False, "", "Where the run's model is its recipe's own code, run it.")
@@ -37,6 +43,8 @@ def run(arguments: GenerateArguments) -> Mapping[str, Any]:
         temperature=arguments.temperature,
         top_k=arguments.top_k,
         top_p=arguments.top_p,
+        num_beams=arguments.num_beams,
+        length_penalty=arguments.length_penalty,
         num_samples=arguments.num_samples,
         seed=arguments.seed,
         top=arguments.top,
@@ -48,14 +56,15 @@ def run(arguments: GenerateArguments) -> Mapping[str, Any]:
     prompts = arguments.prompt
     _note_long(prompts, loaded)
     pieces = awaited("compiling, to write", stream_pieces(loaded.model, loaded.params, loaded.tokenizer, prompts, settings))
+    beginnings = ["" if loaded.model.encoder else prompt for prompt in prompts]
     if len(prompts) * settings.num_samples == 1:
-        completions = collect(_shown(prompts[0], pieces))
+        completions = collect(_shown(beginnings[0], pieces))
         _show_candidates(completions[0])
     else:
         completions = collect(pieces)
         for row, completion in enumerate(completions):
             prompt, sample = divmod(row, settings.num_samples)
-            print(f"--- prompt {prompt + 1}, sample {sample + 1}\n{prompts[prompt]}{completion.text}")
+            print(f"--- prompt {prompt + 1}, sample {sample + 1}\n{beginnings[prompt]}{completion.text}")
             _show_candidates(completion)
     result: dict[str, Any] = {"prompts": list(prompts), "completions": [completion.text for completion in completions]}
     if settings.top:
@@ -72,9 +81,9 @@ def _note_long(prompts: tuple[str, ...], loaded: "Loaded") -> None:
         print(note, file=sys.stderr, flush=True)
 
 
-def _shown(prompt: str, pieces: "Iterator[Piece]") -> "Iterator[Piece]":
+def _shown(beginning: str, pieces: "Iterator[Piece]") -> "Iterator[Piece]":
     """The pieces, each printed on its way."""
-    print(prompt, end="", flush=True)
+    print(beginning, end="", flush=True)
     for piece in pieces:
         print(piece.text, end="", flush=True)
         yield piece
@@ -95,12 +104,13 @@ def _as_json(place: "tuple[Candidate, ...]") -> list[dict[str, Any]]:
 
 COMMAND = Command(
     name="generate",
-    summary="Write a text on with a trained causal model.",
+    summary="Write a text on with a trained causal model, or answer one with an encoder-decoder.",
     arguments=GenerateArguments,
     run=run,
     examples=(
         'jaxlm generate runs/quickstart --prompt "The "',
         'jaxlm generate runs/quickstart --prompt "Once" --max-tokens 50 --temperature 0.8 --top-p 0.95 --num-samples 3',
         'jaxlm generate runs/quickstart --prompt "def " --temperature 0 --top 5     what else it held likely',
+        'jaxlm generate runs/nano-seq2seq --prompt "json.load(fp)" --num-beams 4',
     ),
 )

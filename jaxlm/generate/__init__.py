@@ -1,5 +1,6 @@
 """Text from trained models: continuations from those that look back, fillings for gaps from those that look both ways."""
 
+from jaxlm.generate.beam import Beams, Found, search
 from jaxlm.generate.candidates import Candidate
 from jaxlm.generate.continuation import SETTINGS, Completion, Continuation, Piece, collect, complete, generate_texts, stream_pieces
 from jaxlm.generate.decode import Step, stream
@@ -9,10 +10,12 @@ from jaxlm.generate.streaming import TextStream
 
 __all__ = [
     "SETTINGS",
+    "Beams",
     "Candidate",
     "Completion",
     "Continuation",
     "Filled",
+    "Found",
     "Piece",
     "Sampling",
     "Step",
@@ -22,6 +25,7 @@ __all__ = [
     "fill_mask",
     "generate_texts",
     "sample",
+    "search",
     "stream",
     "stream_pieces",
 ]

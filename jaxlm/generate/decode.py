@@ -59,10 +59,7 @@ def stream(
       vocab_size: ids from here on (a model may have more than its tokenizer) are never drawn.
       top: how many of the likeliest tokens a step tells.
     """
-    inputs = padded(prompts, "left")
-    if encoder_texts:
-        inputs = inputs._replace(encoder=padded(encoder_texts, "right"))
-    logits_BV, cache = _prefill(params, inputs, model=model, length=inputs.tokens_BL.shape[1] + bucket(max(limits)))
+    logits_BV, cache = begun(model, params, prompts, encoder_texts, max(limits))
     limits_B, positions_B = np.array(limits), np.array([len(ids_N) for ids_N in prompts], np.int32)
     running_B = np.ones(len(prompts), bool)
     for number in range(limits_B.max()):
@@ -73,20 +70,29 @@ def stream(
         if finished_B.all():
             return
         running_B = ~finished_B
-        logits_BV, cache = _advance(params, cache, ids_B, (positions_B + number) * running_B, running_B, model=model)
+        logits_BV, cache = advance(params, cache, ids_B, (positions_B + number) * running_B, running_B, model=model)
+
+
+def begun(
+    model: Any, params: Any, prompts: Sequence[np.ndarray], encoder_texts: Sequence[np.ndarray], limit: int
+) -> tuple[Array, Cache]:
+    """The scores of each row's next token, and the cache with the prompts in it and room for so many tokens more."""
+    inputs = padded(prompts, "left")
+    if encoder_texts:
+        inputs = inputs._replace(encoder=padded(encoder_texts, "right"))
+    return _prefill(params, inputs, model=model, length=inputs.tokens_BL.shape[1] + bucket(limit))
 
 
 @partial(jax.jit, static_argnames=("model", "length"))
 def _prefill(params: Any, inputs: Inputs, *, model: Any, length: int) -> tuple[Array, Cache]:
-    """The scores of each row's next token, and the cache with the prompts in it."""
     encoder_lengths = () if inputs.encoder is None else (inputs.encoder.tokens_BL.shape[1],)
     cache = model.init_cache(inputs.tokens_BL.shape[0], length, *encoder_lengths)
     return _last(model.eval()(params, inputs, cache=cache))
 
 
 @partial(jax.jit, static_argnames=("model",), donate_argnames=("cache",))
-def _advance(params: Any, cache: Cache, ids_B: Array, positions_B: Array, running_B: Array, *, model: Any) -> tuple[Array, Cache]:
-    """The same after one more token of each row."""
+def advance(params: Any, cache: Cache, ids_B: Array, positions_B: Array, running_B: Array, *, model: Any) -> tuple[Array, Cache]:
+    """The same after one more token of each row that still runs; of the others it is padding."""
     inputs = Inputs(ids_B[:, None], positions_B[:, None], running_B.astype(jnp.int32)[:, None])
     return _last(model.eval()(params, inputs, cache=cache))
 
