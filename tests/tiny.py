@@ -74,13 +74,27 @@ def window(length: int, seed: int, *, documents: int = 2, padding: int = 0) -> W
     return Window(ids_N, segments_N, positions_N)
 
 
+def window_for(objective: Objective, length: int, seed: int, **settings: Any) -> Window:
+    """The same, with other streams where the objective reads some: as many documents, of other lengths."""
+    own = window(length, seed, **settings)
+    fewer = {"documents": settings.get("documents", 2), "padding": (settings.get("padding", 0) + 3) % 7}
+    return own._replace(others={name: window(length, seed + 1000, **fewer) for name in objective.streams[1:]})
+
+
+def model_for(objective: Objective, **settings: Any) -> Any:
+    """A model that it can train."""
+    family = "transformer_2017" if objective.encoder else "gpt2" if objective.attention == "causal" else "bert"
+    return model(family, **settings)
+
+
 def batch(objective: Objective, num_rows: int, *, first: int = 0, padded: int | None = None) -> dict[str, np.ndarray]:
     """Rows at positions from `first`, of uneven weights: row i has 1 to 3 documents and up to 9 tokens of padding."""
     rows = []
     for i in range(first, first + (padded or num_rows)):
         real = i < first + num_rows
         length = objective.raw_length(SEQ_LEN)
-        source = window(length, i, documents=1 + i % 3, padding=(i * 5) % 10) if real else Window.empty(length)
+        sizes = {"documents": 1 + i % 3, "padding": (i * 5) % 10}
+        source = window_for(objective, length, i, **sizes) if real else Window.empty(length, objective.streams[1:])
         row = i if real else -1
         example = objective.prepare((source,), host_generator(0, "prepare", row), vocab(), SEQ_LEN)
         rows.append({**example, "row": np.int32(row)})

@@ -1,11 +1,14 @@
 """`jaxlm data show`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from jaxlm.cli.command import Command, flag, positional
 from jaxlm.core.table import aligned
+
+GIVEN = ("segments", "positions", "tokens", "pieces")
+"""What is told of each token that a model reads."""
 
 
 @dataclass(frozen=True)
@@ -28,17 +31,26 @@ def run(arguments: DataShowArguments) -> Mapping[str, Any]:
 
 
 def row_lines(shown: Mapping[str, Any]) -> list[str]:
-    """Where the row came from, its text, then place, segment, position, token, target and weight of each token."""
+    """Where the row came from, its text, then place, segment, position, token, target and weight of each token; where there is an
+    encoder, what it reads likewise, before that."""
     lines = [
         f"step {shown['step']}, row {shown['row']}: position {shown['position']}, epoch {shown['epoch']}, source {shown['source']}"
     ]
     for number, span in enumerate(shown["documents"], 1):
         lines.append(f"  segment {number}: {span['id']}, its tokens {span['start']} to {span['stop'] - 1}")
-    lines += ["", shown["text"], ""]
-    columns = ("segments", "positions", "tokens", "pieces", "targets", "target_pieces", "weights")
-    rows: list[tuple[str, ...]] = [("place", "segment", "position", "id", "token", "target", "", "weight")]
-    rows += [(str(place), *(_cell(shown[name][place]) for name in columns)) for place in range(len(shown["tokens"]))]
-    return lines + aligned(rows)
+    if "encoder_tokens" in shown:
+        encoder = {name: shown[f"encoder_{name}"] for name in GIVEN}
+        lines += ["", f"encoder: {shown['encoder_text']}", "", *_table(encoder, ("place", "segment", "position", "id", "token"))]
+        lines += ["", f"decoder: {shown['text']}", ""]
+    else:
+        lines += ["", shown["text"], ""]
+    columns = {name: shown[name] for name in (*GIVEN, "targets", "target_pieces", "weights")}
+    return lines + _table(columns, ("place", "segment", "position", "id", "token", "target", "", "weight"))
+
+
+def _table(columns: Mapping[str, Sequence[Any]], head: tuple[str, ...]) -> list[str]:
+    """A line a place."""
+    return aligned([head, *((str(place), *map(_cell, cells)) for place, cells in enumerate(zip(*columns.values(), strict=True)))])
 
 
 def _cell(value: Any) -> str:

@@ -10,6 +10,7 @@ from jaxlm.objectives.infill import FillInMiddle
 from jaxlm.objectives.masked import MaskedLM
 from jaxlm.objectives.masking import Masking, Spans, Tokens, WholeWords
 from jaxlm.objectives.prefix import PrefixLM
+from jaxlm.objectives.seq2seq import Seq2Seq
 from jaxlm.objectives.span import SpanCorruption
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Masking",
     "Objective",
     "PrefixLM",
+    "Seq2Seq",
     "Share",
     "SpanCorruption",
     "Spans",
@@ -30,5 +32,5 @@ __all__ = [
     "token_nll",
 ]
 
-OBJECTIVES = (CausalLM, FillInMiddle, MaskedLM, PrefixLM)
+OBJECTIVES = (CausalLM, FillInMiddle, MaskedLM, PrefixLM, Seq2Seq)
 """Those that the shared laws are tested on."""

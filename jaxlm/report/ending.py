@@ -6,9 +6,9 @@ from shlex import quote
 from typing import Any, NamedTuple
 
 from jaxlm.data import Store
-from jaxlm.generate import Continuation, fill_mask, stream_pieces
+from jaxlm.generate import Continuation, fill_mask, generate_texts, stream_pieces
 from jaxlm.report.compressors import bits_per_byte
-from jaxlm.report.held_out import first_words, gaps, openings, texts, unigram_nats
+from jaxlm.report.held_out import first_words, gaps, openings, pairs, texts, unigram_nats
 from jaxlm.tokenizer.base import Tokenizer
 from jaxlm.train.run import Run
 from jaxlm.train.waiting import awaited, waiting
@@ -39,14 +39,25 @@ def show_ending(run: Run, params: Any, tokenizer: Tokenizer, store: Store, summa
             f"{summary['eval/accuracy']:.0%} of the hidden tokens guessed right\n"
             "(bits per masked byte: how many bits one hidden byte costs a reader who sees all around it; fewer is better)"
         )
-    if log.samples and model.attention == "causal" and not model.encoder:
+    elif "eval/bits_per_target_byte" in summary:
+        say(
+            f"\nheld-out pairs: {summary['eval/bits_per_target_byte']:.3f} bits per byte of the target\n"
+            "(how many bits one byte of it costs a reader who knows its source; fewer is better)"
+        )
+    streams = run.objective.streams
+    if log.samples and streams:
+        _show_pairs(model, params, tokenizer, pairs(store, tokenizer, streams, log.samples), say)
+    elif log.samples and model.attention == "causal" and not model.encoder:
         _show_samples(model, params, tokenizer, openings(store, tokenizer, log.samples), say)
     elif log.samples and not model.encoder and tokenizer.vocab.mask is not None:
         _show_filled(model, params, tokenizer, gaps(store, tokenizer, log.samples), say)
     say(f"\nThe run lies in {_short(run.folder)}. Next:")
-    words = first_words(store, tokenizer, 2 if model.attention == "causal" else 6)
-    use, *others = _next_commands(_short(run.folder), model.attention, words, own)
-    for line in others if model.encoder else (use, *others):
+    if streams:
+        words = [pairs(store, tokenizer, streams, 1)[0][1]]
+    else:
+        words = first_words(store, tokenizer, 2 if model.attention == "causal" else 6)
+    use, *others = _next_commands(_short(run.folder), model.attention, words, "--num-beams 4" if streams else "--top 5", own)
+    for line in others if model.encoder and not streams else (use, *others):
         say(f"  {line}")
 
 
@@ -85,6 +96,13 @@ def _show_samples(model: Any, params: Any, tokenizer: Tokenizer, prompts: list[s
         print()
 
 
+def _show_pairs(model: Any, params: Any, tokenizer: Tokenizer, held_out: list[tuple[str, ...]], say: Say) -> None:
+    with waiting("compiling, to write"):
+        answers = generate_texts(model, params, tokenizer, [source for _, source in held_out], num_beams=4)
+    for (target, source), answer in zip(held_out, answers, strict=True):
+        say(f"\n  {source}\n    it was: {target}\n    the model says: {answer}")
+
+
 def _show_filled(model: Any, params: Any, tokenizer: Tokenizer, hidden: list[tuple[str, str]], say: Say) -> None:
     with waiting("compiling, to fill gaps"):
         filled = fill_mask(model, params, tokenizer, [prompt for prompt, _ in hidden], top=3)
@@ -93,9 +111,9 @@ def _show_filled(model: Any, params: Any, tokenizer: Tokenizer, hidden: list[tup
         say(f"\n  {prompt}\n    it was: {word};  the model says: {guesses}")
 
 
-def _next_commands(folder: str, attention: str, words: list[str], own: Own) -> list[str]:
+def _next_commands(folder: str, attention: str, words: list[str], how: str, own: Own) -> list[str]:
     if attention == "causal":
-        use = f"jaxlm generate {folder} --prompt {quote(' '.join(words))} --top 5"
+        use = f"jaxlm generate {folder} --prompt {quote(' '.join(words))} {how}"
     else:
         use = f"jaxlm fill-mask {folder} --prompt {quote(' '.join([*words[:2], '[MASK]', *words[3:]]))}"
     show = f"jaxlm data show {folder} --step 1 --row 0"

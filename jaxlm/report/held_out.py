@@ -1,7 +1,7 @@
 """What a token store holds out: its text, back from its tokens, and how predictable its tokens are by themselves."""
 
 from collections.abc import Iterator
-from itertools import islice
+from itertools import islice, pairwise
 
 import numpy as np
 
@@ -10,13 +10,18 @@ from jaxlm.data.store import Split
 from jaxlm.tokenizer.base import Tokenizer
 
 
-def texts(store: Store, tokenizer: Tokenizer, split: Split) -> Iterator[str]:
-    """Each document's first stream, in the order of the store."""
+def texts(store: Store, tokenizer: Tokenizer, split: Split, stream: str | None = None) -> Iterator[str]:
+    """Each document's text of this stream, by default the first, in the order of the store."""
     for source in store.sources(split):
         part = store.part(split, source)
-        for number in range(part.num_documents):
-            document = part.document(number)
-            yield tokenizer.decode(part.ids(document.start, document.stop))
+        for start, stop in pairwise(part.offsets(stream).tolist()):
+            yield tokenizer.decode(part.ids(start, stop, stream))
+
+
+def pairs(store: Store, tokenizer: Tokenizer, streams: tuple[str, ...], number: int) -> list[tuple[str, ...]]:
+    """The texts of these streams of `number` held-out documents, spread over all of them."""
+    found = list(zip(*(texts(store, tokenizer, "validation", stream) for stream in streams), strict=True))
+    return [found[k * len(found) // number] for k in range(number)]
 
 
 def unigram_nats(store: Store, tokenizer: Tokenizer) -> float:

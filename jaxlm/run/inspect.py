@@ -25,7 +25,8 @@ def trained_row(where: str | Path, step: int, row: int, *, trust: bool = False) 
 
     Returns:
       `position source documents` (each with id and the tokens [start, stop) of it that are shown), and one entry a place in
-      `tokens pieces segments positions targets target_pieces weights`; `text`, decoded; other fields of the objective as they are.
+      `tokens pieces segments positions targets target_pieces weights`; `text`, decoded; of an encoder `encoder_tokens`,
+      `encoder_pieces` and so on, and `encoder_text`; other fields of the objective as they are.
 
     Raises:
       ConfigError: the step or the row does not exist, or the objective is the recipe's own and `trust` is not given.
@@ -45,7 +46,10 @@ def trained_row(where: str | Path, step: int, row: int, *, trust: bool = False) 
     example, reader = rows.row(position), rows.readers[source]
     pieces = materials.tokenizer.pieces
     shown = {name: np.asarray(values).tolist() for name, values in example.items()}
-    real = example["segments"] > 0
+    texts: dict[str, Any] = {}
+    for side in ("", "encoder_") if "encoder_tokens" in example else ("",):
+        tokens, real = example[f"{side}tokens"], example[f"{side}segments"] > 0
+        texts |= {f"{side}text": materials.tokenizer.decode(tokens[real]), f"{side}pieces": pieces(tokens)}
     return {
         "step": step,
         "row": row,
@@ -53,8 +57,7 @@ def trained_row(where: str | Path, step: int, row: int, *, trust: bool = False) 
         "epoch": int(epoch),
         "source": reader.part.source,
         "documents": [span._asdict() for span in reader.documents(reader.number(int(index), int(epoch)))],
-        "text": materials.tokenizer.decode(example["tokens"][real]),
-        "pieces": pieces(example["tokens"]),
+        **texts,
         "target_pieces": pieces(example["targets"]),
         **{name: values for name, values in shown.items() if name != "row"},
     }

@@ -3,7 +3,7 @@
 import pytest
 from lesson import ID, VOCAB, Dice, names, window
 
-from jaxlm.objectives import CausalLM, FillInMiddle, MaskedLM, PrefixLM, SpanCorruption, Spans, Tokens, WholeWords
+from jaxlm.objectives import CausalLM, FillInMiddle, MaskedLM, PrefixLM, Seq2Seq, SpanCorruption, Spans, Tokens, WholeWords
 
 
 def lines(example):
@@ -192,3 +192,40 @@ def test_span_corruption(objective, documents, dice, encoder, given, asked):
     example = objective.prepare((window(*documents, length=10),), dice, VOCAB, seq_len)
     assert read(example) == encoder
     assert lines(example) == (given, asked)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "read", "given", "asked"),
+    [
+        (  # the decoder begins with <s>, and its last answer is </s>; the encoder has both, before anything is written
+            [("<s> _a _cat _ran </s>", "<s> _the _dog </s>")],
+            "<s> _a _cat _ran </s> <pad> <pad>",
+            "<s> _the _dog <pad> <pad> <pad> <pad>",
+            "_the _dog </s> - - - -",
+        ),
+        (  # two pairs: segments go together, however long they are
+            [("<s> _cat </s>", "<s> _the _cat </s>"), ("<s> _dog _sat </s>", "<s> _ran </s>")],
+            "<s> _cat </s> <s> _dog _sat </s>",
+            "<s> _the _cat <s> _ran <pad> <pad>",
+            "_the _cat </s> _ran </s> - -",
+        ),
+        (  # an empty target: </s> is foretold from the source alone
+            [("<s> _on </s>", "<s> </s>"), ("<s> </s>", "<s> _ma t s </s>")],
+            "<s> _on </s> <s> </s> <pad> <pad>",
+            "<s> <s> _ma t s <pad> <pad>",
+            "</s> _ma t s </s> - -",
+        ),
+    ],
+)
+def test_seq2seq(pairs, read, given, asked):
+    sources, targets = zip(*pairs, strict=True)
+    pair = window(*targets, length=7)._replace(others={"source": window(*sources, length=7)})
+    example = Seq2Seq().prepare((pair,), Dice(), VOCAB, seq_len=7)
+    assert names(example["encoder_tokens"]) == read
+    assert lines(example) == (given, asked)
+    for side, texts, whole in (("encoder_", sources, 0), ("", targets, 1)):
+        lengths = [len(text.split()) - whole for text in texts]
+        segments = [k for k, length in enumerate(lengths, 1) for _ in range(length)]
+        positions = [place for length in lengths for place in range(length)]
+        assert example[f"{side}segments"].tolist() == (segments + [0] * 7)[:7]
+        assert example[f"{side}positions"].tolist() == (positions + [0] * 7)[:7]

@@ -12,9 +12,9 @@ def subject_of():
 
     def make(objective, **settings):
         settings.setdefault("dropout", 0.1)
-        model = tiny.model("gpt2" if objective.attention == "causal" else "bert", **settings)
+        model = tiny.model_for(objective, **settings)
         length = objective.raw_length(SEQ_LEN)
-        windows = tuple((tiny.window(length, i, documents=1 + i % 3, padding=i % 4),) for i in range(64))
+        windows = tuple((tiny.window_for(objective, length, i, documents=1 + i % 3, padding=i % 4),) for i in range(64))
         return Subject(model, objective, tiny.vocab(), SEQ_LEN, windows)
 
     return make

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.parametrize(
 
 def prepare(objective, row, *, seed=0, window=None):
     windows = tuple(
-        tiny.window(objective.raw_length(L), row + 100 * k, padding=row % 5) if window is None else window
+        tiny.window_for(objective, objective.raw_length(L), row + 100 * k, padding=row % 5) if window is None else window
         for k in range(objective.num_windows)
     )
     return objective.prepare(windows, host_generator(seed, "prepare", row), tiny.vocab(), L)
@@ -53,7 +53,7 @@ def test_a_row_has_its_fields(objective):
     for name, dtype in FIELDS.items():
         assert example[name].shape == (L,), name
         assert example[name].dtype == dtype, name
-    empty = prepare(objective, 4, window=Window.empty(objective.raw_length(L)))
+    empty = prepare(objective, 4, window=Window.empty(objective.raw_length(L), objective.streams[1:]))
     kinds, kinds_of_empty = ({name: (a.shape, a.dtype) for name, a in row.items()} for row in (example, empty))
     assert kinds_of_empty == kinds  # rows of a batch can be stacked
     assert example["weights"].sum() > 0
@@ -61,19 +61,19 @@ def test_a_row_has_its_fields(objective):
 
 
 def test_a_row_is_a_pure_function_of_windows_and_key(objective):
-    window = tiny.window(objective.raw_length(L), 7)
+    window = tiny.window_for(objective, objective.raw_length(L), 7)
     before = [array.copy() for array in window[:3]]
     first, again = (prepare(objective, 7, window=window) for _ in range(2))
     for name, array in first.items():
         np.testing.assert_array_equal(array, again[name])
     for array, kept in zip(window[:3], before, strict=True):
         np.testing.assert_array_equal(array, kept)  # it may be a view of the store
-    other_text = prepare(objective, 7, window=tiny.window(objective.raw_length(L), 8))
+    other_text = prepare(objective, 7, window=tiny.window_for(objective, objective.raw_length(L), 8))
     assert (other_text["targets"] != first["targets"]).any()
 
 
 def test_padding_alone_weighs_nothing(objective):
-    example = prepare(objective, -1, window=Window.empty(objective.raw_length(L)))
+    example = prepare(objective, -1, window=Window.empty(objective.raw_length(L), objective.streams[1:]))
     assert not example["weights"].any()
     assert not example["segments"].any()
     batch = {**{name: array[None] for name, array in example.items()}, "row": np.int32([-1])}
@@ -124,7 +124,7 @@ def test_weights_need_no_model_and_are_those_of_the_loss(objective):
 
 def test_what_is_given_does_not_tell_what_is_asked(objective):
     """A causal loss up to a place ignores all tokens after it; a masked one ignores what the gaps hold."""
-    model = tiny.model("gpt2" if objective.attention == "causal" else "bert", num_layers=1)
+    model = tiny.model_for(objective, num_layers=1)
     params = tiny.params(model)
     batch = tiny.batch(objective, 4)
     if objective.attention == "causal":
@@ -142,7 +142,7 @@ def test_what_is_given_does_not_tell_what_is_asked(objective):
 
 
 def test_loss_and_gradient_are_finite(objective):
-    model = tiny.model("gpt2" if objective.attention == "causal" else "bert", num_layers=1)
+    model = tiny.model_for(objective, num_layers=1)
     params, batch = tiny.params(model), tiny.batch(objective, 3, padded=4)
     gradient = jax.jit(jax.grad(lambda p: sum(objective.loss(model, p, batch, jax.random.key(0)).terms.values())))(params)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
