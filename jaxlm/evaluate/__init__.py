@@ -2,5 +2,6 @@
 
 from jaxlm.evaluate.held_out import held_out_loss
 from jaxlm.evaluate.texts import Score, embed, score
+from jaxlm.evaluate.translation import Bleu, bleu, translate
 
-__all__ = ["Score", "embed", "held_out_loss", "score"]
+__all__ = ["Bleu", "Score", "bleu", "embed", "held_out_loss", "score", "translate"]
