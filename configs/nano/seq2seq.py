@@ -9,6 +9,7 @@ Two CPU cores, one to two minutes, held-out text included.
 from pathlib import Path
 
 from jaxlm.checkpoint.config import CheckpointConfig
+from jaxlm.core import ConfigError
 from jaxlm.corpus import ParallelLines, PythonSignatures
 from jaxlm.data.config import DataConfig
 from jaxlm.models import transformer_2017
@@ -25,14 +26,16 @@ def config(*, text: Path | None = None, source: str = "en", target: str = "de") 
     source: What the name of the file ends with that is read, where there is text of your own.
     target: What the name of the file ends with that is to be written.
     """
-    own = text is not None
+    if text is None and (source, target) != ("en", "de"):
+        raise ConfigError(f"source={source}, target={target}: they name files of your own; give --text too")
+    streams = ("signature", "summary") if text is None else (source, target)
     return RunConfig(
         model=transformer_2017(num_layers=2, embed_dim=128, num_heads=4, norm_place="pre", unroll=True),
-        objective=Seq2Seq(source=source if own else "signature", target=target if own else "summary"),
+        objective=Seq2Seq(source=streams[0], target=streams[1]),
         optimizer=AdamW(learning_rate=2e-3, warmup_steps=50),
         tokenizer=SentencePiece(vocab_size=1000, model_type="bpe"),
         data=DataConfig(
-            sources=(ParallelLines(text, fields=(source, target)) if text else PythonSignatures(),),
+            sources=(ParallelLines(text, fields=streams) if text else PythonSignatures(),),
             packing="best_fit",
             validation_fraction=0.05,
             seq_len=128,

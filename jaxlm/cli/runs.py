@@ -29,6 +29,12 @@ COLUMNS: dict[str, Callable[[FoundRun], Cell]] = {
 NUMBERS = ("step", "train/loss", "eval/loss", "bits/byte", "tokens/s")
 """Columns that are set flush right."""
 
+OTHER_BITS = {
+    "eval/bits_per_masked_byte": ("*", "bits per hidden byte, by a reader who sees all around it"),
+    "eval/bits_per_target_byte": ("+", "bits per byte of the target, by a reader who knows its source"),
+}
+"""What stands in the column bits/byte and is no code of the whole text: its mark, and what it is."""
+
 
 @dataclass(frozen=True)
 class RunsArguments:
@@ -50,8 +56,9 @@ def run(arguments: RunsArguments) -> Mapping[str, Any]:
         print(f"{arguments.dir} holds no runs. Train one: jaxlm train quickstart")
     if runs:
         print(_table(list(COLUMNS), [[_shown(cell(run), run, name) for name, cell in COLUMNS.items()] for run in runs]))
-    if any(map(_masked, runs)):
-        print("* bits per hidden byte, by a reader who sees all around it")
+    for key, (mark, meaning) in OTHER_BITS.items():
+        if any(run.bits == key for run in runs):
+            print(f"{mark} {meaning}")
     if any("eval/loss" in run.metrics and run.objective != runs[0].objective for run in runs):
         print("eval/loss is what each objective minimises: between objectives compare bits/byte")
     if found:
@@ -80,18 +87,18 @@ def _shown(value: Cell, run: FoundRun, column: str) -> str:
         return value
     if column in ("step", "tokens/s"):
         return f"{value:,.0f}"
-    return f"{value:.4f}{'*' if column == 'bits/byte' and _masked(run) else ''}"
+    return f"{value:.4f}{_mark(run) if column == 'bits/byte' else ''}"
 
 
-def _masked(run: FoundRun) -> bool:
-    return run.bits == "eval/bits_per_masked_byte"
+def _mark(run: FoundRun) -> str:
+    return OTHER_BITS.get(run.bits or "", ("", ""))[0]
 
 
 def _group_row(group: Sequence[FoundRun]) -> list[str]:
     first = group[0]
     names, seeds = ", ".join(run.name for run in group), ", ".join(str(run.seed) for run in group)
     bits = spread(group, first.bits) if first.bits else None
-    return [names, seeds, _spread(spread(group, "eval/loss")), f"{_spread(bits)}{'*' if bits and _masked(first) else ''}"]
+    return [names, seeds, _spread(spread(group, "eval/loss")), f"{_spread(bits)}{_mark(first) if bits else ''}"]
 
 
 def _spread(found: Spread | None) -> str:

@@ -105,6 +105,7 @@ SHOWN = {
     "eval/loss": "eval loss",
     "eval/bits_per_byte": "bits/byte",
     "eval/bits_per_masked_byte": "bits/masked byte",
+    "eval/bits_per_target_byte": "bits/target byte",
 }
 
 

@@ -25,6 +25,7 @@ METRICS = {
     "eval/bits_per_masked_byte": Metric(
         "bits a byte", "what one byte of hidden held-out text costs, all around it known (masked objectives)"
     ),
+    "eval/bits_per_target_byte": Metric("bits a byte", "what one byte of held-out targets costs, its source known (Seq2Seq)"),
     "eval/accuracy": Metric("share", "hidden tokens of the held-out text that the model holds likeliest (masked objectives)"),
     "data/position": Metric("rows", "rows of training text seen so far: the number of the next"),
     "perf/tokens_per_s": Metric(

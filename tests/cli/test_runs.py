@@ -74,6 +74,14 @@ def test_a_table(capsys):
     ]
 
 
+def test_bits_of_a_target_are_told_apart(capsys):
+    make("runs/a", loss=3.0, bits="bits_per_target_byte")
+    _, out, _ = run(capsys)
+    assert "1.5000+" in out
+    assert "+ bits per byte of the target, by a reader who knows its source" in out.splitlines()
+    assert "hidden" not in out
+
+
 def test_its_json(capsys):
     make("runs/b", loss=1.5)
     found = as_json(capsys)
