@@ -46,18 +46,27 @@ def token_scores(readout: Readout, targets_BL: Int[Array, "B L"], num_blocks: in
     """
     V = readout.vocab_size
     C = num_blocks or blocks_for(targets_BL.size, V)
-    # whole tables are cut into blocks, for their padding is what lets a mesh axis divide them
-    rows = V if C == 1 else -(-readout.table_VD.shape[0] // C) * C
-    bias_V = jnp.zeros(rows) if readout.bias_V is None else _with_rows(readout.bias_V, rows)
-    table_WCD = _with_rows(readout.table_VD, rows).reshape(rows // C, C, -1)
-    return _scores(readout.hidden, table_WCD, bias_V.reshape(-1, C), targets_BL, V, readout.soft_cap)
+    return _scores(readout.hidden, *in_blocks(readout, C), targets_BL, V, readout.soft_cap)
 
 
 def blocks_for(num_targets: int, vocab_size: int) -> int:
     """1 up to 256 MiB of logits, where keeping them is quicker; else a power of 2 that leaves blocks of at most 2048 ids."""
     if num_targets * vocab_size <= 2**26:
         return 1
+    return fine_blocks(vocab_size)
+
+
+def fine_blocks(vocab_size: int) -> int:
+    """A power of 2 that leaves blocks of at most 2048 ids."""
     return 1 << (-(-vocab_size // 2048) - 1).bit_length()
+
+
+def in_blocks(readout: Readout, C: int) -> tuple[Array, Array]:
+    """(table_WCD, bias_WC): the table and the bias, zeros where there is none, in C blocks."""
+    # whole tables are cut into blocks, for their padding is what lets a mesh axis divide them
+    rows = readout.vocab_size if C == 1 else -(-readout.table_VD.shape[0] // C) * C
+    bias_V = jnp.zeros(rows) if readout.bias_V is None else _with_rows(readout.bias_V, rows)
+    return _with_rows(readout.table_VD, rows).reshape(rows // C, C, -1), bias_V.reshape(-1, C)
 
 
 def _with_rows(x: Array, rows: int) -> Array:
@@ -74,10 +83,10 @@ def _forward(
     hidden: Array, table_WCD: Array, bias_WC: Array, targets_BL: Array, V: int, soft_cap: float | None
 ) -> tuple[Scores, Any]:
     W, C, _ = table_WCD.shape
-    block_logits = partial(_block_logits, hidden, table_WCD, bias_WC, soft_cap)
+    logits_of = partial(block_logits, hidden, table_WCD, bias_WC, soft_cap)
 
     def add(before: Scores, c: Any, logits_BLW: Array) -> Scores:
-        real_W, is_target_BLW = _real(W, C, c, V), _is_target(W, C, c, targets_BL)
+        real_W, is_target_BLW = real_ids(W, C, c, V), _is_target(W, C, c, targets_BL)
         return Scores(
             jnp.logaddexp(before.logsumexp, jax.nn.logsumexp(logits_BLW, axis=-1, where=real_W)),
             before.target + jnp.where(is_target_BLW, logits_BLW, 0).sum(-1),
@@ -87,10 +96,10 @@ def _forward(
     zeros_BL = jnp.zeros(targets_BL.shape)
     scores, logits_BLV = Scores(zeros_BL - jnp.inf, zeros_BL, zeros_BL), None
     if C == 1:
-        logits_BLV = block_logits(0)
+        logits_BLV = logits_of(0)
         scores = add(scores, 0, logits_BLV)
     else:
-        scores = jax.lax.fori_loop(0, C, lambda c, before: add(before, c, block_logits(c)), scores)
+        scores = jax.lax.fori_loop(0, C, lambda c, before: add(before, c, logits_of(c)), scores)
     return scores, (hidden, table_WCD, bias_WC, targets_BL, logits_BLV, scores.logsumexp)
 
 
@@ -102,13 +111,13 @@ def _backward(V: int, soft_cap: float | None, kept: Any, cotangent: Scores) -> t
 
     def add(c: Any, before: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         to_hidden, to_table_WCD, to_bias_WC = before
-        logits_BLW = _block_logits(hidden, table_WCD, bias_WC, soft_cap, c) if logits_BLV is None else logits_BLV
+        logits_BLW = block_logits(hidden, table_WCD, bias_WC, soft_cap, c) if logits_BLV is None else logits_BLV
         softmax_BLW = jnp.exp(logits_BLW - total_BL[..., None])
         slope_BLW = softmax_BLW * cotangent.logsumexp[..., None] + cotangent.mean[..., None] / V
         slope_BLW += jnp.where(_is_target(W, C, c, targets_BL), cotangent.target[..., None], 0)
         if soft_cap is not None:
             slope_BLW *= 1 - jnp.square(logits_BLW / soft_cap)
-        if (real_W := _real(W, C, c, V)) is not None:
+        if (real_W := real_ids(W, C, c, V)) is not None:
             slope_BLW = jnp.where(real_W, slope_BLW, 0)
         narrow_BLW = slope_BLW.astype(hidden.dtype)
         to_block_DW = hidden.reshape(-1, D).T @ narrow_BLW.reshape(-1, W)  # of two matrices, as in `project`
@@ -123,7 +132,8 @@ def _backward(V: int, soft_cap: float | None, kept: Any, cotangent: Scores) -> t
     return to_hidden.astype(hidden.dtype), to_table_WCD, to_bias_WC, None
 
 
-def _block_logits(hidden: Array, table_WCD: Array, bias_WC: Array, soft_cap: float | None, c: Any) -> Array:
+def block_logits(hidden: Array, table_WCD: Array, bias_WC: Array, soft_cap: float | None, c: Any) -> Array:
+    """Of the ids of block c."""
     return Readout(hidden, _block(table_WCD, c), _block(bias_WC, c), table_WCD.shape[0], soft_cap).logits()
 
 
@@ -135,7 +145,7 @@ def _with_block(x_WC: Array, block_W: Array, c: Any) -> Array:
     return jax.lax.dynamic_update_index_in_dim(x_WC, block_W.astype(x_WC.dtype), c, axis=1)
 
 
-def _real(W: int, C: int, c: Any, V: int) -> Array | None:
+def real_ids(W: int, C: int, c: Any, V: int) -> Array | None:
     """[W]: which of a block's ids are none of the padding's; None: all."""
     return jnp.arange(W) * C + c < V if W * C > V else None
 

@@ -1,0 +1,58 @@
+"""Draws from a softmax over the vocabulary, in blocks: the letters are those of `jaxlm.kernels.cross_entropy`."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Int
+
+from jaxlm.core.readout import Readout
+from jaxlm.kernels.cross_entropy import block_logits, fine_blocks, in_blocks, real_ids
+
+
+class Drawn(NamedTuple):
+    """Ids of each place."""
+
+    sample: Int[Array, "B M"]
+    """Drawn with the probability that the readout gives it."""
+    likeliest: Int[Array, "B M"]
+
+
+class _Best(NamedTuple):
+    """The highest score so far and whose it is."""
+
+    score: Array
+    id: Array
+
+
+def draw(readout: Readout, keys_B: Array) -> Drawn:
+    """Exact draws, as the place of the largest logit plus Gumbel noise (Gumbel 1954): so a block at a time is held, [B, M, W],
+    and its noise. No gradient flows through them.
+
+    Args:
+      keys_B: jax keys, one a row: a row's noise does not depend on the others. It is that of its place and id: how many blocks
+        there are follows from the vocabulary alone.
+    """
+    V, C = readout.vocab_size, fine_blocks(readout.vocab_size)
+    hidden, table_WCD, bias_WC = jax.lax.stop_gradient((readout.hidden, *in_blocks(readout, C)))
+    W = table_WCD.shape[0]
+
+    def add(c: Any, before: tuple[_Best, _Best]) -> tuple[_Best, _Best]:
+        logits_BMW = block_logits(hidden, table_WCD, bias_WC, readout.soft_cap, c)
+        if (real_W := real_ids(W, C, c, V)) is not None:
+            logits_BMW = jnp.where(real_W, logits_BMW, -jnp.inf)
+        noise_BMW = jax.vmap(lambda key: jax.random.gumbel(jax.random.fold_in(key, c), logits_BMW.shape[1:]))(keys_B)
+        sample, likeliest = before
+        return _better(sample, logits_BMW + noise_BMW, c, C), _better(likeliest, logits_BMW, c, C)
+
+    shape = hidden.shape[:-1]
+    nothing = _Best(jnp.full(shape, -jnp.inf), jnp.zeros(shape, jnp.int32))
+    start = nothing, nothing
+    sample, likeliest = add(0, start) if C == 1 else jax.lax.fori_loop(0, C, add, start)
+    return Drawn(sample.id, likeliest.id)
+
+
+def _better(best: _Best, scores_BMW: Array, c: Any, C: int) -> _Best:
+    """The best with those of block c, which holds the ids c, c + C, ..."""
+    score, id = scores_BMW.max(-1), (scores_BMW.argmax(-1) * C + c).astype(jnp.int32)
+    return _Best(jnp.maximum(best.score, score), jnp.where(score > best.score, id, best.id))
