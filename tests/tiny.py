@@ -13,11 +13,12 @@ from jaxlm.core.lookup import load
 from jaxlm.core.noise import host_generator
 from jaxlm.models.families import FAMILIES
 from jaxlm.models.layers import RotaryScaling
-from jaxlm.objectives import CausalLM, MaskedLM, Objective
+from jaxlm.objectives import CausalLM, MaskedLM, Objective, ReplacedTokenDetection
 
 VOCAB_SIZE, SEQ_LEN = 61, 16
 SIZES: dict[str, dict[str, Any]] = {
     "bert": {"context": 32, "dropout": 0.0},
+    "electra": {"context": 32, "dropout": 0.0, "table_dim": 16, "generator_size": 0.5},
     "gemma": {"num_kv_heads": 2, "head_dim": 16, "window": 4},
     "gpt2": {"context": 32, "dropout": 0.0},
     "gpt3": {"context": 32, "dropout": 0.0, "band": 4},
@@ -83,7 +84,8 @@ def window_for(objective: Objective, length: int, seed: int, **settings: Any) ->
 
 def model_for(objective: Objective, **settings: Any) -> Any:
     """A model that it can train."""
-    family = "transformer_2017" if objective.encoder else "gpt2" if objective.attention == "causal" else "bert"
+    sort = "electra" if objective.pair else "transformer_2017" if objective.encoder else None
+    family = sort or ("gpt2" if objective.attention == "causal" else "bert")
     return model(family, **settings)
 
 
@@ -101,4 +103,4 @@ def batch(objective: Objective, num_rows: int, *, first: int = 0, padded: int | 
     return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 
 
-FAMILY_OF = {CausalLM: "gpt2", MaskedLM: "bert"}
+FAMILY_OF = {CausalLM: "gpt2", MaskedLM: "bert", ReplacedTokenDetection: "electra"}

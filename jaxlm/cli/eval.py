@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jaxlm.cli.command import Command, flag, positional
+from jaxlm.report.replaced import judged
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ def run(arguments: EvalArguments) -> Mapping[str, Any]:
     metrics = evaluated(arguments.run, trust=arguments.trust)
     width = max(map(len, metrics))
     print("\n".join(f"{name:<{width}}  {value:.6g}" for name, value in metrics.items()))
+    if (said := judged(metrics)) is not None:
+        print(said)
     return metrics
 
 

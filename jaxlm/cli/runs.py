@@ -9,6 +9,7 @@ from jaxlm.cli.command import Command, flag, positional
 from jaxlm.core import ConfigError
 from jaxlm.core.errors import nearest
 from jaxlm.core.table import aligned
+from jaxlm.report.replaced import judged
 from jaxlm.run.runs import FoundRun, Spread, find_runs, groups, spread
 
 Cell = str | float | None
@@ -61,6 +62,9 @@ def run(arguments: RunsArguments) -> Mapping[str, Any]:
             print(f"{mark} {meaning}")
     if any("eval/loss" in run.metrics and run.objective != runs[0].objective for run in runs):
         print("eval/loss is what each objective minimises: between objectives compare bits/byte")
+    for run in runs:
+        if (said := judged(run.metrics)) is not None:
+            print(f"{run.name}: {said}")
     if found:
         print("\nruns that differ in train.seed alone, mean and deviation:")
         print(_table(["runs", "seeds", "eval/loss", "bits/byte"], [_group_row(group) for group in found]))

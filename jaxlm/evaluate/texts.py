@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxlm.core import ConfigError, Inputs
 from jaxlm.generate.prompts import padded, require_no_encoder
+from jaxlm.generate.words import word_model
 from jaxlm.kernels.cross_entropy import token_nll
 from jaxlm.tokenizer.base import Tokenizer
 
@@ -34,7 +35,8 @@ class Score(NamedTuple):
 
 def score(model: Any, params: Any, tokenizer: Tokenizer, texts: Sequence[str]) -> list[Score]:
     """The cost of each token of each text: of causal models given those before it, of models that look both ways given all
-    others, one hidden at a time (pseudo-log-likelihood, arXiv:1910.14659), which takes as many rows as tokens.
+    others, one hidden at a time (pseudo-log-likelihood, arXiv:1910.14659), which takes as many rows as tokens; of a pair it is
+    the generator's.
 
     Raises:
       ConfigError: a text does not fit the context, or the model needs a mask token and the tokenizer has none.
@@ -44,6 +46,7 @@ def score(model: Any, params: Any, tokenizer: Tokenizer, texts: Sequence[str]) -
     causal = model.attention == "causal"
     if not causal and vocab.mask is None:
         raise ConfigError("score: the model looks both ways and the run's tokenizer has no mask token to hide one with.")
+    model, params = word_model(model, params)
     encoded = _encoded(tokenizer, texts, model.max_length, added=1 if causal else 2)
     nats = [np.zeros(len(ids_N), np.float32) for ids_N in encoded]
     questions: list[tuple[int, np.ndarray, np.ndarray]] = []  # (text, row, places in it whose successors or selves are sought)
@@ -92,7 +95,7 @@ def embed(
         for part in _portions(rows)
         for row_N, hidden_LD in zip(part, jax.device_get(_hidden(params, padded(part, "right"), model=model)), strict=True)
     ]
-    D = model.embed.embed_dim
+    D = model.dim()
     if pooling is not None:
         pooled = [state_LD.mean(0) if pooling == "mean" else state_LD[0] for state_LD in states]
         return np.array(pooled, np.float32).reshape(-1, D)

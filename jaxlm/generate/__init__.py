@@ -7,6 +7,7 @@ from jaxlm.generate.decode import Step, stream
 from jaxlm.generate.gaps import Filled, fill_mask
 from jaxlm.generate.sampling import Sampling, sample
 from jaxlm.generate.streaming import TextStream
+from jaxlm.generate.words import word_model
 
 __all__ = [
     "SETTINGS",
@@ -28,4 +29,5 @@ __all__ = [
     "search",
     "stream",
     "stream_pieces",
+    "word_model",
 ]

@@ -11,6 +11,7 @@ import numpy as np
 from jaxlm.core import ConfigError, Inputs
 from jaxlm.generate.candidates import Candidate, candidates, check_top
 from jaxlm.generate.prompts import padded, require_no_encoder
+from jaxlm.generate.words import word_model
 from jaxlm.tokenizer.base import Tokenizer
 
 MASK = "[MASK]"
@@ -29,7 +30,7 @@ class Filled(NamedTuple):
 
 
 def fill_mask(model: Any, params: Any, tokenizer: Tokenizer, prompts: Sequence[str], *, top: int = 5) -> list[Filled]:
-    """The `top` likeliest tokens of each [MASK] of each prompt.
+    """The `top` likeliest tokens of each [MASK] of each prompt; a pair's generator fills it.
 
     A gap is one token. Where the tokenizer's tokens begin with the space in front of a word, the space in front of
     [MASK] belongs to the token that is sought and is left out of the context: "on the [MASK]." seeks a token such as
@@ -47,6 +48,7 @@ def fill_mask(model: Any, params: Any, tokenizer: Tokenizer, prompts: Sequence[s
         )
     if vocab.mask is None:
         raise ConfigError("fill-mask: the run's tokenizer has no mask token; use a run whose tokenizer has one.")
+    model, params = word_model(model, params)
     allowed_V = ~vocab.special_V
     check_top(top, 1, int(allowed_V.sum()))
     rows = [_with_gaps(tokenizer, prompt, model.max_length) for prompt in prompts]

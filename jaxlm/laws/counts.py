@@ -1,7 +1,6 @@
 """Parameters and FLOPs: what a model says of itself against what is there."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import jax
@@ -31,13 +30,13 @@ def flops(subject: Subject) -> Iterator[Verdict]:
 
 
 def counted_flops(subject: Subject) -> float:
-    """XLA's count of the products in a gradient through all heads."""
-    model = replace(subject.model, unroll=True, remat="none", kernel="plain")
+    """XLA's count of the products in a gradient through all heads of all parts."""
+    model = subject.model.computed(unroll=True, remat="none", kernel="plain")
     texts = [_text(length) for length in subject.lengths]
     inputs = texts[0]._replace(encoder=texts[1] if len(texts) > 1 else None)
 
     def total(params: Any) -> Any:  # squares: of a plain sum XLA makes the heads' gradients without their products
-        heads = model(params, inputs).heads.values()
+        heads = [head for part, own in model.parts(params) for head in part(own, inputs).heads.values()]
         return sum(((head.logits() if isinstance(head, Readout) else head).astype("float32") ** 2).sum() for head in heads)
 
     analysis = jax.jit(jax.grad(total)).lower(subject.params).compile().cost_analysis()

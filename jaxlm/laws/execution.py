@@ -56,9 +56,9 @@ def layers(subject: Subject) -> Iterator[Verdict]:
     """What is computed again, and layers scanned or unrolled, change nothing."""
     model = subject.model
     remat = "none" if model.remat != "none" else "full"
-    yield from _compare(f"remat {remat}", subject, loss_and_gradient(subject.with_model(remat=remat)))
+    yield from _compare(f"remat {remat}", subject, loss_and_gradient(subject.computed(remat=remat)))
     how = "scanned layers" if model.unroll else "unrolled layers"
-    yield from _compare(how, subject, loss_and_gradient(subject.with_model(unroll=not model.unroll)))
+    yield from _compare(how, subject, loss_and_gradient(subject.computed(unroll=not model.unroll)))
 
 
 def sharding(subject: Subject) -> Iterator[Verdict]:

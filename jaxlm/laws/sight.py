@@ -24,14 +24,14 @@ def influence(model: Any, params: Any, inputs: Inputs) -> np.ndarray:
     token's vector is that of its place."""
     texts = [inputs] if inputs.encoder is None else [inputs, inputs.encoder]
     ids_N = np.concatenate([text.tokens_BL[0] for text in texts])
-    N, D = len(ids_N), model.embed.embed_dim
+    N = len(ids_N)
     assert len(set(ids_N.tolist())) == N, "each place needs a token of its own"
-    probe_ND = np.random.default_rng(0).standard_normal((N, D), np.float32)
 
     def scalar(rows_ND: Any, i: Any) -> Any:
         table = params["embed"]["table"].at[ids_N].set(rows_ND)
         out = model({**params, "embed": {**params["embed"], "table": table}}, inputs)
         hidden_ND = jnp.concatenate([out.hidden_BLD[0], *(() if inputs.encoder is None else (out.encoder_BSD[0],))])
+        probe_ND = np.random.default_rng(0).standard_normal(hidden_ND.shape, np.float32)
         return (hidden_ND.astype(jnp.float32) * probe_ND).sum(-1)[i]
 
     rows_ND = params["embed"]["table"][ids_N]
@@ -42,8 +42,9 @@ def influence(model: Any, params: Any, inputs: Inputs) -> np.ndarray:
 def sight(subject: Subject) -> Iterator[Verdict]:
     """Look-ahead, segments, padding; that both sides are seen where the model says so, and an encoder where there is one."""
     inputs = _two_documents(subject)
-    seen_NN = influence(subject.model.eval(), subject.params, inputs) > 0
-    L, N = len(SEGMENTS_L), len(seen_NN)
+    parts = subject.model.eval().parts(subject.params)
+    seen_PNN = np.stack([influence(part, own, inputs) for part, own in parts]) > 0
+    L, N = len(SEGMENTS_L), seen_PNN.shape[-1]
     segments_N = np.concatenate([SEGMENTS_L, ENCODER_SEGMENTS_S])[:N]
     real_N, decoder_N = segments_N > 0, np.arange(N) < L
     same_NN = (segments_N[:, None] == segments_N[None, :]) & real_N[:, None]
@@ -51,10 +52,10 @@ def sight(subject: Subject) -> Iterator[Verdict]:
     own_NN, encoder_NN = decoder_N[:, None] & decoder_N[None, :], ~decoder_N[:, None] & ~decoder_N[None, :]
 
     def none_of(law: str, pairs_NN: np.ndarray) -> Verdict:
-        return Verdict.exact(law, int((seen_NN & pairs_NN).sum()), f"of {pairs_NN.sum()} pairs")
+        return Verdict.exact(law, int((seen_PNN & pairs_NN).sum()), f"of {len(parts) * pairs_NN.sum()} pairs")
 
     def all_of(law: str, pairs_NN: np.ndarray) -> Verdict:
-        return Verdict.exact(law, int((~seen_NN & pairs_NN).sum()), f"of {pairs_NN.sum()} pairs unseen")
+        return Verdict.exact(law, int((~seen_PNN & pairs_NN).sum()), f"of {len(parts) * pairs_NN.sum()} pairs unseen")
 
     ahead, both = "no place sees one after it", "each place sees those after it"
     if subject.model.attention == "causal":

@@ -113,9 +113,9 @@ class Subject:
         """(params, batch) -> the gradient of the terms' numerators, likewise."""
         return jax.jit(jax.grad(lambda params, batch: sum(self.sums(params, batch).terms.values())))
 
-    def with_model(self, **settings: Any) -> "Subject":
-        """The same with other settings of the model; the parameters stay."""
-        other = replace(self, model=replace(self.model, **settings))
+    def computed(self, **how: Any) -> "Subject":
+        """The same with a model that is computed another way; the parameters stay."""
+        other = replace(self, model=self.model.computed(**how))
         other.__dict__["params"], other.__dict__["batch"] = self.params, self.batch
         return other
 

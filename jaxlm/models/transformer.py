@@ -1,7 +1,7 @@
 """The transformer: a tree of settings, each those of one layer, that is also the model."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -9,20 +9,23 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxlm.core import Cache, Inputs, Outputs
+from jaxlm.core import Cache, ConfigError, Inputs, Outputs
 from jaxlm.core.errors import require_at_least, require_fraction
 from jaxlm.core.noise import purpose_id, row_keys
+from jaxlm.core.sharding import constrain
 from jaxlm.core.trees import leaf_names
 from jaxlm.models.layers.base import Context, Encoded, Settings
+from jaxlm.models.layers.dense import DenseModule
 from jaxlm.models.layers.embed import Embed
+from jaxlm.models.layers.heads import VocabHead
 from jaxlm.models.layers.norm import Norm
 from jaxlm.models.layers.positions import LearnedPositions
 from jaxlm.models.layers.relative_bias import RelativeBias
 from jaxlm.models.layers.stack import Stack, layer_numbers
+from jaxlm.models.model import Array, Model, Params
 from jaxlm.models.sides import blocks, check_relative_bias, check_sides
 
-Params = Any
-Array = Any
+Entrance = Callable[[Inputs, Context], tuple[Array, Array]]
 
 LOOKED_UP = re.compile(r"^embed/(table|positions/table|token_types)$|_relative_bias/table$")
 """Names of parameters that multiply nothing."""
@@ -31,7 +34,7 @@ OF_ENCODER_TOKENS = re.compile(r"^encoder_|/cross_attention/(key|value)(_bias)?$
 
 
 @dataclass(frozen=True)
-class Transformer(Settings):
+class Transformer(Model):
     """embed -> stacks of blocks -> norm -> heads; with an encoder beside, whose text the blocks' `cross` reads.
 
     Parameters are float32; `dtype` is what is computed in. Logits, softmax and norms' statistics are float32 always.
@@ -47,6 +50,9 @@ class Transformer(Settings):
     """Those of an encoder-decoder's other text, which is embedded as the decoder's is; (): no encoder."""
     norm: Norm | None = None
     """After the last block (pre-norm models); one each for encoder and decoder."""
+    width: int | None = None
+    """D, the width of the blocks, where it is not the embedding's: a dense layer leads there (ELECTRA small; ALBERT,
+    arXiv:1909.11942, section 3.1). None: the embedding's."""
     relative_bias: RelativeBias | None = None
     """Added to the scores of all attention within a side (T5); None: nothing."""
     dtype: Literal["float32", "bfloat16"] = "float32"
@@ -58,6 +64,8 @@ class Transformer(Settings):
     """Compile the layers one after another instead of as a loop: slower to compile, a third faster on a CPU."""
     kernel: Literal["auto", "plain", "blocked"] = "auto"
     """How attention is computed."""
+
+    embed_keys = ("model.embed",)
 
     def build(self, name: str | None = None) -> nn.Module:
         return TransformerModule(self, name=name)
@@ -81,15 +89,20 @@ class Transformer(Settings):
         module: Any = self.build()  # `apply` is typed as if it could return variables too
         return module.apply({"params": params}, inputs, cache, noise_B)
 
-    def eval(self) -> "WithoutNoise":
-        """The same model without dropout, whatever rng it is given."""
-        return WithoutNoise(self)
+    def parts(self, params: Params) -> tuple[tuple[Any, Params], ...]:
+        return ((self, params),)
+
+    def computed(self, **how: Any) -> "Transformer":
+        return replace(self, **how)
+
+    def with_embed(self, embed: Embed) -> "Transformer":
+        return replace(self, embed=embed)
 
     def init_cache(self, batch_size: int, length: int, encoder_length: int = 0) -> Cache:
         """An empty cache for `length` tokens a row and at most `encoder_length` of the encoder's, in the dtype of computation."""
 
         def one(stack: Stack) -> tuple:
-            sizes = self.embed.embed_dim, batch_size, length, encoder_length, self.dtype
+            sizes = self.dim(), batch_size, length, encoder_length, self.dtype
             layers = tuple(block.init_cache(*sizes) for block in stack.pattern)
             return jax.tree.map(lambda x: jnp.broadcast_to(x, (stack.repeats, *x.shape)), layers)
 
@@ -110,12 +123,8 @@ class Transformer(Settings):
         positions = self.embed.positions
         return positions.length if isinstance(positions, LearnedPositions) else None
 
-    def abstract_params(self) -> Params:
-        """Shapes, dtypes and axis names of the parameters, boxed; nothing is computed."""
-        return jax.eval_shape(self.init, jax.random.key(0))
-
-    def num_params(self) -> int:
-        return sum(leaf.size for leaf in jax.tree.leaves(nn.unbox(self.abstract_params())))
+    def dim(self) -> int:
+        return self.width or self.embed.embed_dim
 
     def flops_per_token(self, seq_len: int, encoder_length: int = 0) -> float:
         """Floating point operations of one training token, forward and backward: of rows of `seq_len` tokens, or of as many and
@@ -133,7 +142,7 @@ class Transformer(Settings):
 
         def of_side(side: str, stacks: Sequence[Stack], length: int) -> float:
             """Of one token of this side."""
-            sizes = self.embed.embed_dim, length, encoder_length
+            sizes = self.dim(), length, encoder_length
             mixing = sum(stack.repeats * block.flops_per_token(*sizes) for stack in stacks for block in stack.pattern)
             return 6.0 * weights[side] + mixing
 
@@ -143,30 +152,24 @@ class Transformer(Settings):
         return (seq_len * decoder + encoder_length * encoder) / (seq_len + encoder_length)
 
     def check(self) -> None:
-        """Raises ConfigError where the settings do not fit each other."""
         require_fraction("model.embed", self.embed, "dropout")
         sides = {"encoder": self.encoder, "decoder": self.decoder}
         for side, stacks in sides.items():
             for i, stack in enumerate(stacks):
                 require_at_least(1, f"model.{side}.{i}", stack, "repeats")
             for key, block in blocks(side, stacks):
-                block.check(key, self.embed.embed_dim, self.kernel)
+                block.check(key, self.dim(), self.kernel)
         check_sides(self.encoder, self.decoder)
         if self.relative_bias is not None:
             check_relative_bias(self.relative_bias, sides)
-
-
-@dataclass(frozen=True)
-class WithoutNoise:
-    """A model that ignores rng; all else is the model's own."""
-
-    model: Any
-
-    def __call__(self, params: Params, inputs: Inputs, *, cache: Cache | None = None, rng: Array | None = None) -> Outputs:
-        return self.model(params, inputs, cache=cache, rng=None)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.model, name)
+        require_at_least(1, "model", self, "width")
+        for i, (name, head) in enumerate(self.heads):
+            tied = isinstance(head, VocabHead) and head.tied and not head.transform
+            if tied and self.dim() != self.embed.embed_dim:
+                raise ConfigError(
+                    f"model.width={self.width} is not model.embed.embed_dim={self.embed.embed_dim}, the width of the table that "
+                    f"the head {name!r} scores with; set model.heads.{i}.1.transform, or its tied to False"
+                )
 
 
 class TransformerModule(nn.Module):
@@ -175,26 +178,39 @@ class TransformerModule(nn.Module):
     @nn.compact
     def __call__(self, inputs: Inputs, cache: Cache | None, noise_B: Array | None) -> Outputs:
         s = self.settings
-        embed, encoder_BSD = s.embed.build("embed"), None
+        enter, encoder_BSD = self.entrance(), None
         context, cache = _context(inputs, cache, noise_B, s.kernel)
         if inputs.encoder is not None:
             assert s.encoder, "this transformer has no encoder"
-            encoder_BSD = self.encode(embed, inputs.encoder, context)
+            encoder_BSD = self.encode(enter, inputs.encoder, context)
         context, cache = _with_encoder(context, cache, inputs.encoder, encoder_BSD)
-        x_BLD, table_VD = embed(inputs, context.fold(0))
+        x_BLD, table_VD = enter(inputs, context)
         layers = None if cache is None else cache.layers
-        x_BLD, layers = self.through("decoder", s.decoder, x_BLD.astype(s.dtype), context, layers)
+        x_BLD, layers = self.through("decoder", s.decoder, x_BLD, context, layers)
         if s.norm is not None:
             x_BLD = s.norm.build("norm")(x_BLD)
         heads = {name: head.build(name)(x_BLD, table_VD, s.embed.size()) for name, head in s.heads}
         return Outputs(x_BLD, heads, {}, None if cache is None else cache._replace(layers=layers), encoder_BSD)
 
-    def encode(self, embed: nn.Module, inputs: Inputs, context: Context) -> Array:
+    def entrance(self) -> Entrance:
+        """From inputs to what the first block is given, and the table; one for both sides."""
+        s = self.settings
+        embed = s.embed.build("embed")
+        lead = DenseModule(s.dim(), None, name="projection") if s.dim() != s.embed.embed_dim else None
+
+        def enter(inputs: Inputs, context: Context) -> tuple[Array, Array]:
+            x_BLD, table_VD = embed(inputs, context.fold(0))
+            x_BLD = x_BLD.astype(s.dtype)
+            return (x_BLD if lead is None else constrain(lead(x_BLD), "batch", "length", "features")), table_VD
+
+        return enter
+
+    def encode(self, enter: Entrance, inputs: Inputs, context: Context) -> Array:
         """[B, S, D], the encoder's last states; its noise is not its decoder's."""
         s, noise = self.settings, context.fold(purpose_id("encoder"))
         context, _ = _context(inputs, None, noise.noise_B, s.kernel)
-        x_BSD, _ = embed(inputs, context.fold(0))
-        x_BSD, _ = self.through("encoder", s.encoder, x_BSD.astype(s.dtype), context, None)
+        x_BSD, _ = enter(inputs, context)
+        x_BSD, _ = self.through("encoder", s.encoder, x_BSD, context, None)
         return x_BSD if s.norm is None else s.norm.build("encoder_norm")(x_BSD)
 
     def through(self, side: str, stacks: Sequence[Stack], x_BLD: Array, context: Context, caches: Any) -> tuple[Array, Any]:

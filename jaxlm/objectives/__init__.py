@@ -10,6 +10,7 @@ from jaxlm.objectives.infill import FillInMiddle
 from jaxlm.objectives.masked import MaskedLM
 from jaxlm.objectives.masking import Masking, Spans, Tokens, WholeWords
 from jaxlm.objectives.prefix import PrefixLM
+from jaxlm.objectives.replaced import ReplacedTokenDetection
 from jaxlm.objectives.seq2seq import Seq2Seq
 from jaxlm.objectives.span import SpanCorruption
 
@@ -22,6 +23,7 @@ __all__ = [
     "Masking",
     "Objective",
     "PrefixLM",
+    "ReplacedTokenDetection",
     "Seq2Seq",
     "Share",
     "SpanCorruption",
@@ -32,5 +34,5 @@ __all__ = [
     "token_nll",
 ]
 
-OBJECTIVES = (CausalLM, FillInMiddle, MaskedLM, PrefixLM, Seq2Seq)
+OBJECTIVES = (CausalLM, FillInMiddle, MaskedLM, PrefixLM, ReplacedTokenDetection, Seq2Seq)
 """Those that the shared laws are tested on."""

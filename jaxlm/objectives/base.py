@@ -42,6 +42,8 @@ class Objective:
     """Whether its rows hold a second text, for the model's encoder: `encoder_tokens`, `encoder_positions` and `encoder_segments`,
     all of one length, which may be another than that of the decoder's fields. A segment of the decoder reads the encoder's of
     the same number."""
+    pair: bool = False
+    """Whether its model is a pair of a generator and a discriminator."""
     bits_name: str | None = None
     """Name under which evaluation reports its "nll" in bits a byte of the original text; None: not at all."""
 

@@ -10,6 +10,8 @@ from jaxlm.core import ConfigError, Example, Sums, Vocab, Window
 from jaxlm.objectives.base import Array, Objective, Share
 
 Member = tuple[Objective, float]
+NEEDS = ("attention", "encoder", "pair", "overlap", "num_windows", "streams")
+"""What members have alike, beside their loss and its settings."""
 
 
 @dataclass(frozen=True, init=False)
@@ -61,6 +63,10 @@ class Blend(Objective):
     @property
     def encoder(self) -> bool:  # type: ignore[override]
         return self._objectives()[0].encoder
+
+    @property
+    def pair(self) -> bool:  # type: ignore[override]
+        return self._objectives()[0].pair
 
     def check(self, vocab: Vocab, seq_len: int) -> None:
         kinds = []
@@ -116,5 +122,5 @@ def _needs(objective: Objective) -> dict[str, Any]:
     return {
         "loss": type(objective).loss,
         "weights": type(objective).weights,
-        **{name: getattr(objective, name) for name in ("attention", "encoder", "overlap", "num_windows", "streams", *settings)},
+        **{name: getattr(objective, name) for name in (*NEEDS, *settings)},
     }

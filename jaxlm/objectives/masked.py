@@ -47,7 +47,7 @@ class MaskedLM(Objective):
 
     def check(self, vocab: Vocab, seq_len: int) -> None:
         if vocab.mask is None:
-            raise ConfigError("objective MaskedLM needs a [MASK] token and the tokenizer has none; use one that has")
+            raise ConfigError(f"objective {type(self).__name__} needs a [MASK] token and the tokenizer has none; use one that has")
         self.masking.check(vocab)
 
     def num_targets(self, num_tokens: int, num_documents: int) -> int:
@@ -100,7 +100,7 @@ class MaskedLM(Objective):
 
     def loss(self, model: Any, params: Any, batch: Mapping[str, Array], rng: Any) -> Sums:
         out = model(params, Inputs.of(batch), rng=rng)
-        index_BM, targets_BM, weights_BM = _masked(batch)
+        index_BM, targets_BM, weights_BM = asked(batch)
         nll_BM = token_nll(out.heads["lm"].at(index_BM), targets_BM)
         hit_BM = out.heads["lm"].at(index_BM).logits().argmax(-1) == targets_BM
         return Sums.of(
@@ -110,11 +110,11 @@ class MaskedLM(Objective):
         )
 
     def nll(self, model: Any, params: Any, batch: Mapping[str, Array]) -> tuple[Array, Array]:
-        index_BM, targets_BM, weights_BM = _masked(batch)
+        index_BM, targets_BM, weights_BM = asked(batch)
         return token_nll(model(params, Inputs.of(batch)).heads["lm"].at(index_BM), targets_BM), weights_BM
 
 
-def _masked(batch: Mapping[str, Array]) -> tuple[Array, Array, Array]:
+def asked(batch: Mapping[str, Array]) -> tuple[Array, Array, Array]:
     """Index, targets and weights [B, M] of what is hidden: these positions alone meet the vocabulary."""
     index_BM = jnp.maximum(batch["masked_index"], 0)
     targets_BM, weights_BM = (jnp.take_along_axis(batch[name], index_BM, axis=1) for name in ("targets", "weights"))

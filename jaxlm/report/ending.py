@@ -9,6 +9,7 @@ from jaxlm.data import Store
 from jaxlm.generate import Continuation, fill_mask, generate_texts, stream_pieces
 from jaxlm.report.compressors import bits_per_byte
 from jaxlm.report.held_out import first_words, gaps, openings, pairs, texts, unigram_nats
+from jaxlm.report.replaced import judged
 from jaxlm.tokenizer.base import Tokenizer
 from jaxlm.train.run import Run
 from jaxlm.train.waiting import awaited, waiting
@@ -44,6 +45,9 @@ def show_ending(run: Run, params: Any, tokenizer: Tokenizer, store: Store, summa
             f"\nheld-out pairs: {summary['eval/bits_per_target_byte']:.3f} bits per byte of the target\n"
             "(how many bits one byte of it costs a reader who knows its source; fewer is better)"
         )
+    elif (said_of_both := judged(summary)) is not None:
+        unigram = unigram_nats(store, tokenizer)
+        say(f"\nheld-out text: {said_of_both} ({unigram:.3f} nats for who knows only how often each token occurs)")
     streams = run.objective.streams
     if log.samples and streams:
         _show_pairs(model, params, tokenizer, pairs(store, tokenizer, streams, log.samples), say)

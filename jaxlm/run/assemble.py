@@ -16,6 +16,7 @@ from jaxlm.data.examples import PADDING
 from jaxlm.data.mixture import require_one_each
 from jaxlm.data.store import Split
 from jaxlm.evaluate import held_out_loss
+from jaxlm.models.pair import Pair
 from jaxlm.objectives.base import Objective, require_settings_read
 from jaxlm.parallel.mesh import make_mesh
 from jaxlm.parallel.placement import local_rows
@@ -140,6 +141,16 @@ def check_config(config: RunConfig) -> None:
             f"objective {type(objective).__name__} gives the model's encoder nothing to read; use a model without one, such as "
             "gpt2, or an objective for an encoder-decoder"
         )
+    if objective.pair and not isinstance(model, Pair):
+        raise ConfigError(
+            f"objective {type(objective).__name__} needs a pair of generator and discriminator and the model is one transformer; "
+            "use electra, or another objective"
+        )
+    if isinstance(model, Pair) and not objective.pair:
+        raise ConfigError(
+            f"objective {type(objective).__name__} needs one transformer and the model is a pair of generator and discriminator; "
+            "use bert, or objective ReplacedTokenDetection"
+        )
     if objective.attention != "any" and model.attention != objective.attention:
         raise ConfigError(
             f"objective {type(objective).__name__} needs a {objective.attention} model and model's attention is {model.attention}; "
@@ -153,7 +164,7 @@ def check_config(config: RunConfig) -> None:
     if model.max_length is not None and config.data.seq_len > model.max_length:
         raise ConfigError(
             f"data.seq_len={config.data.seq_len} is more than the model's {model.max_length} positions; "
-            f"shorten it, or set model.embed.positions.length to {config.data.seq_len}"
+            f"shorten it, or set {' and '.join(f'{key}.positions.length' for key in model.embed_keys)} to {config.data.seq_len}"
         )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from jaxlm.checkpoint.config import CheckpointConfig
 from jaxlm.data.config import DataConfig
-from jaxlm.models.transformer import Transformer
+from jaxlm.models.model import Model
 from jaxlm.objectives.base import Objective
 from jaxlm.optim.base import Optimizer
 from jaxlm.parallel.config import MeshConfig
@@ -18,7 +18,7 @@ from jaxlm.train.config import LogConfig, TrainConfig
 class RunConfig:
     """Everything that decides a run. A recipe returns one; the command line overrides any field of its values."""
 
-    model: Transformer
+    model: Model
     """The network, such as `gpt2("small")`."""
     objective: Objective
     """What it learns from text."""

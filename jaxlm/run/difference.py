@@ -15,8 +15,7 @@ MAY_CHANGE = (
     "checkpoint.*",
     "data.num_workers",
     "mesh.*",
-    "model.remat",
-    "model.kernel",
+    *(f"model.{half}{how}" for half in ("", "generator.", "discriminator.") for how in ("remat", "kernel")),
 )
 """Keys whose values may change from one start of a run to the next, with all below them."""
 

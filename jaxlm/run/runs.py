@@ -101,15 +101,18 @@ def spread(group: Sequence[FoundRun], key: str) -> Spread | None:
 
 
 def shape(model: Mapping[str, Any]) -> str:
-    """A transformer in short: which way it looks, layers x width, `causal 4x128`; a model of another class: its name.
+    """A transformer in short: which way it looks, layers x width, `causal 4x128`; a pair as its discriminator and, after a
+    plus, its generator; a model of another class: its name.
 
     A config holds the layers and not the family that made them, and families may share a shape: so none is claimed.
     """
+    if {"generator", "discriminator"} <= model.keys():
+        return f"{shape(model['discriminator'])} + {shape(model['generator']).split()[-1]}"
     try:
         causal = {block["attention"]["causal"] for stack in model["decoder"] for block in stack["pattern"]}
         layers = sum(len(stack["pattern"]) * stack["repeats"] for stack in model["decoder"])
         looks = "mixed" if len(causal) > 1 else "causal" if causal.pop() else "bidirectional"
-        return f"{looks} {layers}x{model['embed']['embed_dim']}"
+        return f"{looks} {layers}x{model.get('width') or model['embed']['embed_dim']}"
     except (KeyError, TypeError):
         return _class(model)
 

@@ -26,7 +26,7 @@ def selftest(recipe: Recipe, say: Say = print) -> Iterator[tuple[str, Verdict]]:
     config = replace(config, data=replace(config.data, seq_len=min(LENGTH, config.data.seq_len)))
     text = text_of(config, recipe.module)
     tokenizer = tokenizer_for(config.tokenizer, text, say)
-    model = replace(model_of(config, tokenizer), dtype="float32")
+    model = model_of(config, tokenizer).computed(dtype="float32")
     if (num_params := model.num_params()) > MAX_PARAMS:
         raise ConfigError(
             f"model: {num_params:,} parameters are too many to try; at most {MAX_PARAMS:,} are. Make it smaller for the test: by "

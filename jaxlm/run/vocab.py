@@ -14,9 +14,8 @@ def with_vocab(model: Any, size: int) -> Any:
     """
     own = model.embed.vocab_size
     if own is None:
-        return replace(model, embed=replace(model.embed, vocab_size=size))
+        return model.with_embed(replace(model.embed, vocab_size=size))
     if own < size:
-        raise ConfigError(
-            f"model.embed.vocab_size={own} is less than the tokenizer's {size} ids; leave it out, or give at least {size}"
-        )
+        keys = " and ".join(f"{key}.vocab_size" for key in model.embed_keys)
+        raise ConfigError(f"{keys}={own} is less than the tokenizer's {size} ids; leave it out, or give at least {size}")
     return model

@@ -102,7 +102,11 @@ class TensorBoard:
 
 SHOWN = {
     "train/loss": "loss",
+    "train/generator_nll": "generator",
+    "train/discriminator_nll": "discriminator",
     "eval/loss": "eval loss",
+    "eval/generator_nll": "eval generator",
+    "eval/discriminator_nll": "eval discriminator",
     "eval/bits_per_byte": "bits/byte",
     "eval/bits_per_masked_byte": "bits/masked byte",
     "eval/bits_per_target_byte": "bits/target byte",

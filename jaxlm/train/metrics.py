@@ -16,6 +16,13 @@ METRICS = {
     "train/loss": Metric("nats", "what is minimised, of this step's batch: the objective's terms, each divided by its own weight"),
     "train/nll": Metric("nats a target", "-ln of the probability of what was to be predicted, of this step's batch"),
     "train/accuracy": Metric("share", "targets of this step's batch that the model holds likeliest (masked objectives)"),
+    "train/generator_nll": Metric("nats a hidden token", "-ln of the probability of what was hidden (replaced-token detection)"),
+    "train/generator_accuracy": Metric("share", "hidden tokens that the generator holds likeliest"),
+    "train/discriminator_nll": Metric(
+        "nats a token", "-ln of the probability of the truth, replaced or not; without its weight in the loss"
+    ),
+    "train/discriminator_accuracy": Metric("share", "tokens that the discriminator holds rightly for replaced or not"),
+    "train/replaced": Metric("share", "of all tokens, those that the generator replaced by another"),
     "train/grad_norm": Metric("", "length of the whole gradient, before it is clipped"),
     "train/learning_rate": Metric("", "the rate of this step, as the schedule has it"),
     "eval/loss": Metric("nats", "the loss over the held-out text, without dropout: sums over all of it, divided once"),
@@ -27,6 +34,11 @@ METRICS = {
     ),
     "eval/bits_per_target_byte": Metric("bits a byte", "what one byte of held-out targets costs, its source known (Seq2Seq)"),
     "eval/accuracy": Metric("share", "hidden tokens of the held-out text that the model holds likeliest (masked objectives)"),
+    "eval/generator_nll": Metric("nats a hidden token", "of the held-out text, as those of training; likewise those that follow"),
+    "eval/generator_accuracy": Metric("share", "as above"),
+    "eval/discriminator_nll": Metric("nats a token", "as above"),
+    "eval/discriminator_accuracy": Metric("share", "as above"),
+    "eval/replaced": Metric("share", "as above"),
     "data/position": Metric("rows", "rows of training text seen so far: the number of the next"),
     "perf/tokens_per_s": Metric(
         "tokens a second", "places of rows, padding among them, since the start; without compiling, evaluation, saving"

@@ -82,6 +82,30 @@ def test_bits_of_a_target_are_told_apart(capsys):
     assert "hidden" not in out
 
 
+def test_a_pair(capsys):
+    """Its shape is that of both, its loss is told as the two that it is the sum of."""
+    half = config("jaxlm.objectives.replaced:ReplacedTokenDetection", causal=False)
+    whole = half["model"]
+    half["model"] = {"type": "jaxlm.models.pair:Pair", "generator": {**whole, "width": 64}, "discriminator": whole}
+    folder = make("runs/a", half, loss=26.0, bits="discriminator_nll")
+    line = json.loads(folder.metrics.read_text().splitlines()[-1])
+    rest = {
+        "discriminator_nll": 0.3,
+        "discriminator_accuracy": 0.9,
+        "replaced": 0.1,
+        "generator_nll": 5.0,
+        "generator_accuracy": 0.2,
+    }
+    folder.metrics.write_text(json.dumps({**line, **{f"eval/{name}": value for name, value in rest.items()}}) + "\n")
+    _, out, _ = run(capsys)
+    _, row, told = out.splitlines()
+    assert row.split()[:5] == ["a", "bidirectional", "4x128", "+", "4x64"]
+    assert row.split()[-5:] == ["2.5000", "26.0000", "-", "12,346", "finished"]
+    assert told.startswith(
+        "a: discriminator: 0.3000 nats a token for whether it was replaced (0.3251 for who knows only that 10.0%"
+    )
+
+
 def test_its_json(capsys):
     make("runs/b", loss=1.5)
     found = as_json(capsys)

@@ -19,18 +19,20 @@ RECIPE = """
 from pathlib import Path
 from jaxlm.corpus import TextFiles
 from jaxlm.data.config import DataConfig
-from jaxlm.models import bert, gpt2
-from jaxlm.objectives import CausalLM, MaskedLM
+from jaxlm.models import bert, electra, gpt2
+from jaxlm.objectives import CausalLM, MaskedLM, ReplacedTokenDetection
 from jaxlm.optim import AdamW
 from jaxlm.run.config import RunConfig
 from jaxlm.tokenizer import Bytes
 from jaxlm.train.config import LogConfig, TrainConfig
 
-def config(*, masked: bool) -> RunConfig:
-    family = bert if masked else gpt2
+KINDS = {"causal": (gpt2, CausalLM), "masked": (bert, MaskedLM), "replaced": (electra, ReplacedTokenDetection)}
+
+def config(*, kind: str) -> RunConfig:
+    family, objective = KINDS[kind]
     return RunConfig(
         model=family(num_layers=1, embed_dim=16, num_heads=2, context=16),
-        objective=MaskedLM() if masked else CausalLM(),
+        objective=objective(),
         optimizer=AdamW(),
         tokenizer=Bytes(),
         data=DataConfig(sources=(TextFiles(Path("text.txt")),), seq_len=16),
@@ -45,15 +47,15 @@ OF_PAIRS = {"eval/bits_per_target_byte"}
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """A causal and a masked run of two steps."""
+    """A run of two steps of each kind of loss."""
     place = tmp_path_factory.mktemp("reference")
     (place / "tiny.py").write_text(RECIPE)
     (place / "text.txt").write_text("".join(f"line {i} of {i * i} says {i % 7}\n" for i in range(300)))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
         return [
-            train_recipe(load_recipe("tiny.py", ["--masked", masked]), run_dir=Path(masked), say=lambda line: None)
-            for masked in ("false", "true")
+            train_recipe(load_recipe("tiny.py", ["--kind", kind]), run_dir=Path(kind), say=lambda line: None)
+            for kind in ("causal", "masked", "replaced")
         ]
 
 

@@ -74,3 +74,14 @@ def test_of_no_texts_there_is_nothing(made):
     assert score(m, p, CHARACTERS, []) == []
     for pooling, shape in {"mean": (0, 16), "cls": (0, 16), None: (0, 0, 16)}.items():
         assert embed(m, p, CHARACTERS, [], pooling=pooling).shape == shape
+
+
+def test_a_pair_is_scored_by_its_generator_and_embedded_by_its_discriminator():
+    m = model("electra", num_layers=1)
+    p = params(m)
+    halves = {name: (getattr(m, name), {"embed": p["embed"], **p[name]}) for name in ("generator", "discriminator")}
+    ours, theirs = score(m, p, CHARACTERS, ["the cat."]), score(*halves["generator"], CHARACTERS, ["the cat."])
+    np.testing.assert_array_equal(ours[0].nats_N, theirs[0].nats_N)
+    found = embed(m, p, CHARACTERS, ["the cat."])
+    assert found.shape == (1, 32)
+    np.testing.assert_array_equal(found, embed(*halves["discriminator"], CHARACTERS, ["the cat."]))

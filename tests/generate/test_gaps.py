@@ -7,7 +7,7 @@ import pytest
 from tiny import model, params
 
 from jaxlm.core import ConfigError, Inputs
-from jaxlm.generate import fill_mask, gaps
+from jaxlm.generate import fill_mask, gaps, generate_texts
 from jaxlm.tokenizer import Characters, SentencePiece
 
 CHARACTERS = Characters().train(lambda: ["abcdefghijklmnopqrstuvwxyz .,"])
@@ -129,3 +129,17 @@ def test_prompts_that_cannot_be_filled(bert):
 
 def test_no_prompts(bert):
     assert fill_mask(*bert, CHARACTERS, []) == []
+
+
+def test_a_pairs_gaps_are_filled_by_its_generator_and_it_writes_no_text(pieces):
+    m = model("electra", num_layers=1, vocab_size=pieces.vocab.size)
+    p = params(m)
+    prompts = ["the cat [MASK] on the mat."]
+    alone = fill_mask(m.generator, {"embed": p["embed"], **p["generator"]}, pieces, prompts)
+    assert fill_mask(m, p, pieces, prompts) == alone
+    with pytest.raises(
+        ConfigError, match=r"^the run's model scores no words: it has no head 'lm'; use a run whose model has one.$"
+    ):
+        fill_mask(m.discriminator, {"embed": p["embed"], **p["discriminator"]}, pieces, prompts)
+    with pytest.raises(ConfigError, match=r"^generate: the model's attention is bidirectional, .* use `jaxlm fill-mask`"):
+        generate_texts(m, p, pieces, ["the cat"])

@@ -1,9 +1,24 @@
 """What each objective makes of a text, by hand: the pieces that the model is given, those that it is asked for, and where."""
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
-from lesson import ID, VOCAB, Dice, names, window
+from lesson import ID, NAMES, VOCAB, Dice, names, window
 
-from jaxlm.objectives import CausalLM, FillInMiddle, MaskedLM, PrefixLM, Seq2Seq, SpanCorruption, Spans, Tokens, WholeWords
+from jaxlm.core import Outputs, Readout
+from jaxlm.objectives import (
+    CausalLM,
+    FillInMiddle,
+    MaskedLM,
+    PrefixLM,
+    ReplacedTokenDetection,
+    Seq2Seq,
+    SpanCorruption,
+    Spans,
+    Tokens,
+    WholeWords,
+)
 
 
 def lines(example):
@@ -229,3 +244,66 @@ def test_seq2seq(pairs, read, given, asked):
         positions = [place for length in lengths for place in range(length)]
         assert example[f"{side}segments"].tolist() == (segments + [0] * 7)[:7]
         assert example[f"{side}positions"].tolist() == (positions + [0] * 7)[:7]
+
+
+class Told:
+    """A generator that writes these pieces in the gaps, in turn, and a discriminator that judges as told."""
+
+    def __init__(self, gaps, writes, replaced):
+        self.words = np.zeros(len(replaced.split()), np.int32)
+        self.words[gaps] = [ID[piece] for piece in writes.split()]
+        self.score = jnp.array([[20.0 if mark == "x" else -20.0 for mark in replaced.split()]])
+
+    def generate(self, params, inputs, *, rng=None):
+        certain = 100.0 * jax.nn.one_hot(self.words, len(NAMES))[None]
+        return Outputs(certain, {"lm": Readout(certain, jnp.eye(len(NAMES)), None, len(NAMES))}, {})
+
+    def __call__(self, params, inputs, *, rng=None):
+        self.given = names(np.asarray(inputs.tokens_BL[0]))
+        return Outputs(None, {"replaced": self.score}, {})
+
+
+@pytest.mark.parametrize(
+    ("objective", "documents", "dice", "given", "writes", "judged", "replaced"),
+    [
+        (  # of 8 pieces 3 are hidden; the generator finds the second, which so is no replacement
+            ReplacedTokenDetection(mask_rate=3 / 8),
+            [CAT],
+            Dice(permutation=[[5, 2, 8, 1, 3, 4, 6, 7]], random=[[0.3, 0.7, 0.95]], integers=[[0, 0, 0]]),
+            "<s> _the [MASK] _sat _on [MASK] _ma t [MASK] </s>",
+            "_dog _a t",
+            "<s> _the _dog _sat _on _a _ma t t </s>",
+            "- - x - - - - - x -",
+        ),
+        (  # two documents: of their 5 pieces 2 are hidden; the place left over for a third gap, and padding, tell nothing
+            ReplacedTokenDetection(mask_rate=3 / 8),
+            ["<s> _the _cat </s>", "<s> _a _dog _ran"],
+            Dice(permutation=[[6, 2, 1, 5, 7]], random=[[0.0, 0.0]], integers=[[0, 0]]),
+            "<s> _the [MASK] </s> <s> _a [MASK] _ran <pad> <pad>",
+            "_ran _dog",
+            "<s> _the _ran </s> <s> _a _dog _ran <pad> <pad>",
+            "- - x - - - - - - -",
+        ),
+        (  # as in the release: the second of three is left to be seen, and replaced nevertheless
+            ReplacedTokenDetection(mask_rate=3 / 8, replace_with_mask=0.85),
+            [CAT],
+            Dice(permutation=[[5, 2, 8, 1, 3, 4, 6, 7]], random=[[0.3, 0.9, 0.5]], integers=[[0, 0, 0]]),
+            "<s> _the [MASK] _sat _on _a _ma t [MASK] </s>",
+            "_cat _the s",
+            "<s> _the _cat _sat _on _the _ma t s </s>",
+            "- - - - - x - - - -",
+        ),
+    ],
+)
+def test_replaced_tokens(objective, documents, dice, given, writes, judged, replaced):
+    example = objective.prepare((window(*documents, length=10),), dice, VOCAB, seq_len=10)
+    assert names(example["tokens"]) == given
+    gaps = [place for place in example["masked_index"].tolist() if place >= 0]
+    model = Told(gaps, writes, replaced)
+    batch = {**{name: array[None] for name, array in example.items()}, "row": np.zeros(1, np.int32)}
+    sums = objective.loss(model, None, batch, jax.random.key(0))
+    assert model.given == judged
+    weights, real = objective.weights(batch), sum(piece != "<pad>" for piece in judged.split())
+    assert {name: float(weight) for name, weight in weights.items()} == {"generator": len(gaps), "discriminator": real}
+    assert float(sums.metrics["discriminator_accuracy"][0]) == real  # it judged as told, which is as it was
+    assert float(sums.metrics["replaced"][0]) == replaced.count("x")

@@ -15,7 +15,7 @@ from jaxlm.models.layers import MLP, Attention, Block
 from jaxlm.models.layers.attention import AttentionModule
 from jaxlm.models.layers.mlp import MLPModule
 from jaxlm.models.transformer import Transformer
-from jaxlm.objectives import CausalLM, MaskedLM, token_nll
+from jaxlm.objectives import CausalLM, MaskedLM, ReplacedTokenDetection, replaced, token_nll
 
 
 def broken(subject, law):
@@ -29,6 +29,20 @@ def test_ours_hold(subject_of, objective):
     assert not [verdict for _, verdict in found if verdict.holds is False]
     tried = {verdict.law for _, verdict in found if verdict.holds}
     assert len(tried) >= 22, tried
+
+
+def test_drawn_tokens_are_the_same_in_any_split_and_on_any_mesh(subject_of):
+    subject = subject_of(ReplacedTokenDetection(), num_layers=1)
+    found = [verdict for law in (execution.microbatches, execution.sharding) for verdict in verdicts(law, subject)]
+    assert len([verdict for verdict in found if verdict.holds]) == 3
+    assert not [verdict for verdict in found if verdict.holds is False]
+
+
+def test_draws_for_the_batch_as_a_whole_are_found(subject_of, monkeypatch):
+    in_order = lambda key, rows_B: jax.random.split(key, len(rows_B))
+    monkeypatch.setattr(replaced, "row_keys", in_order)
+    subject = subject_of(ReplacedTokenDetection(), num_layers=1)
+    assert broken(subject, execution.microbatches) == ["4 microbatches: the same loss and gradient"]
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import pytest
 
 from jaxlm.core import ConfigError
 from jaxlm.core.lookup import load
-from jaxlm.models import bert, gpt2, gpt3, llama, transformer_2017
+from jaxlm.models import bert, electra, gpt2, gpt3, llama, transformer_2017
 from jaxlm.models.families import FAMILIES
 from jaxlm.models.layers import Pooler, Stack, in_turn
 
@@ -58,6 +58,13 @@ SEQ2SEQ = {  # arXiv:1706.03762, table 3, of 37,000 words: each side's layers ho
     "base": 37_000 * 512 + 6 * (12 * 512**2 + 4 * 512 * 2048 + 2 * (2048 + 512) + 5 * 2 * 512),
     "big": 37_000 * 1024 + 6 * (12 * 1024**2 + 4 * 1024 * 4096 + 2 * (4096 + 1024) + 5 * 2 * 1024),
 }
+ELECTRA = [  # arXiv:2003.10555, table 6, and google-research/electra, model/modeling.py and run_pretraining.py, at 30,522 words
+    # discriminator: 512 positions, 2 types and a norm, as wide as the embedding; in "small" a dense layer to the blocks; blocks of
+    # 12 D^2 + 13 D; a head of D^2 + D and D + 1. The release's README rounds to 14M, 110M and 335M
+    ("small", (30_522 + 512 + 4) * 128 + 129 * 256 + 12 * (12 * 256**2 + 13 * 256) + 256**2 + 2 * 256 + 1, 14e6),
+    ("base", (30_522 + 512 + 4) * 768 + 12 * (12 * 768**2 + 13 * 768) + 768**2 + 2 * 768 + 1, 110e6),
+    ("large", (30_522 + 512 + 4) * 1024 + 24 * (12 * 1024**2 + 13 * 1024) + 1024**2 + 2 * 1024 + 1, 335e6),
+]
 STATED = [  # size, and parameters as table 2.1 of arXiv:2005.14165 rounds them
     ("small", 125e6),
     ("medium", 350e6),
@@ -76,6 +83,19 @@ def test_published_sizes_have_the_published_parameters(family, size, vocab_size,
     if family == "bert":  # the encoder with its pooler, without the masked-word head
         model = replace(model, heads=(("pooler", Pooler()),))
     assert model.num_params() == expected
+
+
+@pytest.mark.parametrize(("size", "exact", "stated"), ELECTRA)
+def test_electra_has_the_parameters_of_its_release(size, exact, stated):
+    pair = electra(size, vocab_size=30_522)
+    assert pair.discriminator.num_params() == exact == pytest.approx(stated, rel=0.035)
+    (block,) = pair.generator.decoder[0].pattern
+    assert (pair.generator.dim(), block.attention.num_heads, block.mlp.mlp_dim) == {
+        "small": (64, 1, 256),
+        "base": (256, 4, 1024),
+        "large": (256, 4, 1024),
+    }[size]
+    assert pair.generator.decoder[0].repeats == pair.discriminator.decoder[0].repeats
 
 
 @pytest.mark.parametrize(("size", "stated"), STATED)
@@ -108,6 +128,10 @@ def test_flops_count_what_multiplies():
 def test_a_size_that_is_not_published_is_refused():
     with pytest.raises(ConfigError, match="there is no such size; choose one of small, medium, large, xl, or give its dimensions"):
         gpt2("huge")
+    with pytest.raises(
+        ConfigError, match=r"electra\(generator_size=0.01\): of a width of 32 that is nothing; the paper has 1/4 and 1/3"
+    ):
+        electra(num_layers=1, embed_dim=32, num_heads=4, generator_size=0.01)
     with pytest.raises(ConfigError, match=r"bert\(\) needs a size .* or num_layers, embed_dim and num_heads"):
         bert(num_layers=2)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tiny
 
-from jaxlm.core import Inputs
+from jaxlm.core import Inputs, Readout
 from jaxlm.laws.sight import influence
 from jaxlm.models.families import FAMILIES
 from jaxlm.models.layers.stack import REMAT
@@ -46,22 +46,31 @@ def test_a_token_sees_its_segment_and_only_the_past_where_causal(family, kernel)
         if model.attention == "causal":
             same_NN[:L, :L] &= np.tri(L, dtype=bool)
         same_NN[L:, :L] = False
-        assert ((influence(model, params, inputs) > 0)[segments_N > 0] == same_NN[segments_N > 0]).all()
+        for part, own in model.parts(params):
+            assert ((influence(part, own, inputs) > 0)[segments_N > 0] == same_NN[segments_N > 0]).all()
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_scanned_unrolled_and_rematerialised_are_the_same_model(family):
     params = tiny.params(tiny.model(family))
-    probe = np.random.default_rng(1).normal(size=(2, L, tiny.VOCAB_SIZE)).astype(np.float32)
+
+    def probed(scores):
+        return (scores * np.random.default_rng(1).normal(size=scores.shape).astype(np.float32)).sum()
 
     def gradient(**execution):
         model = tiny.model(family, **execution)
-        return jax.jit(jax.value_and_grad(lambda p: (model(p, inputs_for(model)).heads["lm"].logits() * probe).sum()))(params)
+        return jax.jit(jax.value_and_grad(lambda p: sum(map(probed, scores(model, p)))))(params)
 
     expected = gradient()
     remats = REMAT if family == "gpt2" else ("none", "full")
     for execution in [{"unroll": True}, *({"remat": remat} for remat in remats if remat != "none")]:
         close(gradient(**execution), expected, 1e-5)
+
+
+def scores(model, params):
+    """Of every head of every part."""
+    heads = [head for part, own in model.parts(params) for head in part(own, inputs_for(part)).heads.values()]
+    return [head.logits() if isinstance(head, Readout) else head for head in heads]
 
 
 def close(tree, expected, tolerance):
@@ -117,9 +126,9 @@ def test_bfloat16_computes_in_bfloat16_and_scores_in_float32(family):
     params = tiny.params(model)
     out = model(params, inputs_for(model))
     assert out.hidden_BLD.dtype == jnp.bfloat16
-    assert out.heads["lm"].logits().dtype == jnp.float32
-    exact = tiny.model(family)(params, inputs_for(model)).heads["lm"].logits()
-    assert 0 < np.abs(out.heads["lm"].logits() - exact).max() < 0.1 * np.abs(exact).max()
+    for ours, exact in zip(scores(model, params), scores(tiny.model(family), params), strict=True):
+        assert ours.dtype == jnp.float32
+        assert 0 < np.abs(ours - exact).max() < 0.1 * np.abs(exact).max()
 
 
 def test_a_padded_table_scores_the_real_vocabulary_alone():

@@ -31,10 +31,13 @@ def prepare(objective, row, *, seed=0, window=None):
 
 
 class Scores:
-    """A model whose parameters are the logits [B, L, V] themselves: gradients tell places apart."""
+    """A model whose parameters are the logits [B, L, V] themselves: gradients tell places apart. Of a pair it is both: the first
+    logit is what the discriminator says."""
 
     def __call__(self, params, inputs, *, cache=None, rng=None):
-        return Outputs(params, {"lm": Readout(params, jnp.eye(V), None, V)}, {})
+        return Outputs(params, {"lm": Readout(params, jnp.eye(V), None, V), "replaced": params[..., 0]}, {})
+
+    generate = __call__
 
     def eval(self):
         return self
@@ -42,6 +45,11 @@ class Scores:
 
 def logits(batch):
     return jax.random.normal(jax.random.key(0), (*batch["tokens"].shape, V))
+
+
+def weighed(batch):
+    """[B, L]: what a term learns from; an objective of several terms has several weights."""
+    return sum(batch[name] for name in batch if name.endswith("weights")) > 0
 
 
 def numerators(objective, params, batch, model=None):
@@ -87,12 +95,12 @@ def test_places_of_weight_0_have_no_gradient_and_the_others_have(objective):
     batch = tiny.batch(objective, 6, padded=8)
     gradient_BLV = jax.grad(lambda p: sum(numerators(objective, p, batch).terms.values()))(logits(batch))
     moved_BL = np.abs(gradient_BLV).sum(-1) > 0
-    np.testing.assert_array_equal(moved_BL, batch["weights"] > 0)
+    np.testing.assert_array_equal(moved_BL, weighed(batch))
 
 
 def test_targets_of_weight_0_are_never_read(objective):
     batch = tiny.batch(objective, 6, padded=8)
-    other = {**batch, "targets": np.where(batch["weights"] > 0, batch["targets"], (batch["targets"] + 11) % V)}
+    other = {**batch, "targets": np.where(weighed(batch), batch["targets"], (batch["targets"] + 11) % V)}
     ours, theirs = (numerators(objective, logits(batch), b) for b in (batch, other))
     jax.tree.map(np.testing.assert_array_equal, ours, theirs)
 
@@ -118,8 +126,8 @@ def test_terms_are_those_that_are_weighed(objective):
 
 def test_weights_need_no_model_and_are_those_of_the_loss(objective):
     batch = tiny.batch(objective, 4)
-    pairs = numerators(objective, logits(batch), batch).metrics
-    np.testing.assert_allclose(objective.weights(batch)["tokens"], pairs["nll"][1])
+    sums, weights = numerators(objective, logits(batch), batch), objective.weights(batch)
+    jax.tree.map(np.testing.assert_allclose, weights, sums.weights)
 
 
 def test_what_is_given_does_not_tell_what_is_asked(objective):
@@ -134,7 +142,7 @@ def test_what_is_given_does_not_tell_what_is_asked(objective):
         assert batch["weights"].any()
     else:
         gap = batch["tokens"] == tiny.vocab().mask
-        batch["weights"] = batch["weights"] * gap
+        batch.update({name: batch[name] * gap for name in batch if name.endswith("weights")})
         other = {**batch, "tokens": np.where(gap, tiny.vocab().mask, batch["tokens"])}
         assert (batch["tokens"] != batch["targets"])[gap].all()
     loss = jax.jit(lambda b: objective.loss(model, params, b, jax.random.key(0)).terms)

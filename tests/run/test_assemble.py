@@ -11,8 +11,8 @@ from jaxlm.checkpoint.store import CheckpointStore
 from jaxlm.core import ConfigError, Sums
 from jaxlm.corpus import TextFiles
 from jaxlm.data.config import DataConfig
-from jaxlm.models import bert, gpt2, transformer_2017
-from jaxlm.objectives import CausalLM, MaskedLM
+from jaxlm.models import bert, electra, gpt2, transformer_2017
+from jaxlm.objectives import CausalLM, MaskedLM, ReplacedTokenDetection
 from jaxlm.optim import AdamW
 from jaxlm.parallel.config import MeshConfig
 from jaxlm.parallel.mesh import make_mesh
@@ -158,6 +158,26 @@ def test_given_weights_are_those_that_a_new_run_begins_with(made, tmp_path):
             lambda c: replace(c, model=transformer_2017(num_layers=1, embed_dim=16, num_heads=2)),
             "objective CausalLM gives the model's encoder nothing to read; use a model without one, such as gpt2, or an objective "
             "for an encoder-decoder",
+        ),
+        (
+            lambda c: replace(c, objective=ReplacedTokenDetection()),
+            "objective ReplacedTokenDetection needs a pair of generator and discriminator and the model is one transformer; use "
+            "electra, or another objective",
+        ),
+        (
+            lambda c: replace(c, objective=MaskedLM(), model=electra(**SIZES)),
+            "objective MaskedLM needs one transformer and the model is a pair of generator and discriminator; use bert, or "
+            "objective ReplacedTokenDetection",
+        ),
+        (
+            lambda c: replace(c, objective=ReplacedTokenDetection(), model=electra(**SIZES), data=replace(c.data, seq_len=17)),
+            "data.seq_len=17 is more than the model's 16 positions; shorten it, or set model.generator.embed.positions.length and "
+            "model.discriminator.embed.positions.length to 17",
+        ),
+        (
+            lambda c: replace(c, objective=ReplacedTokenDetection(), model=electra(**SIZES, vocab_size=9)),
+            "model.generator.embed.vocab_size and model.discriminator.embed.vocab_size=9 is less than the tokenizer's {size} ids; "
+            "leave it out, or give at least {size}",
         ),
         (
             lambda c: replace(c, data=replace(c.data, seq_len=17)),

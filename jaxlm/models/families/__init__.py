@@ -6,6 +6,7 @@ from jaxlm.core import ConfigError
 
 FAMILIES = {
     "bert": "jaxlm.models.families.bert:bert",
+    "electra": "jaxlm.models.families.electra:electra",
     "gemma": "jaxlm.models.families.gemma:gemma",
     "gpt2": "jaxlm.models.families.gpt2:gpt2",
     "gpt3": "jaxlm.models.families.gpt3:gpt3",

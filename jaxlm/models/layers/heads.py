@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxlm.core.readout import Readout
-from jaxlm.kernels.project import project
 from jaxlm.models.layers.base import Settings, normal, param
+from jaxlm.models.layers.dense import dense
 from jaxlm.models.layers.mlp import ACTIVATIONS
 from jaxlm.models.layers.norm import Norm
 
@@ -23,7 +23,7 @@ class VocabHead(Settings):
     bias: bool = False
     """One number for each word of the vocabulary."""
     transform: bool = False
-    """A dense layer, the activation and the norm before the scores."""
+    """A dense layer, to the width of the table, the activation and the norm before the scores."""
     activation: Literal["gelu", "gelu_exact", "relu", "relu_squared", "silu"] = "gelu_exact"
     """Of the transform."""
     norm: Norm | None = None
@@ -50,6 +50,19 @@ class Pooler(Settings):
         return PoolerModule(self, name=name)
 
 
+@dataclass(frozen=True)
+class TokenScore(Settings):
+    """One number a token, its log-odds of something: dense, activation, dense (ELECTRA's discriminator): [B, L], float32."""
+
+    activation: Literal["gelu", "gelu_exact", "relu", "relu_squared", "silu"] = "gelu_exact"
+    """Between the two dense layers."""
+    stddev: float | None = 0.02
+    """Of initial weights; None: 1 / sqrt(fan in)."""
+
+    def build(self, name: str) -> nn.Module:
+        return TokenScoreModule(self, name=name)
+
+
 class VocabHeadModule(nn.Module):
     settings: VocabHead
 
@@ -57,13 +70,13 @@ class VocabHeadModule(nn.Module):
     def __call__(self, x_BLD: Float[Array, "B L D"], table_VD: Float[Array, "V D"], vocab_size: int) -> Readout:
         s, D = self.settings, x_BLD.shape[-1]
         if s.transform:
-            x_BLD = ACTIVATIONS[s.activation](_dense(self, x_BLD, s.stddev))
+            x_BLD = ACTIVATIONS[s.activation](dense(self, "kernel", x_BLD, table_VD.shape[-1] if s.tied else D, s.stddev))
         if s.norm is not None:
             x_BLD = s.norm.build("norm")(x_BLD)
         if s.scale_by_inverse_sqrt_dim:
             x_BLD = x_BLD * D**-0.5
         if not s.tied:
-            table_VD = param(self, "table", normal(s.stddev, D), table_VD.shape, ("vocab", "embed"))
+            table_VD = param(self, "table", normal(s.stddev, D), (table_VD.shape[0], D), ("vocab", "embed"))
         bias_V = param(self, "bias", nn.initializers.zeros, table_VD.shape[:1], ("vocab",)) if s.bias else None
         return Readout(x_BLD, table_VD, bias_V, vocab_size, s.soft_cap)
 
@@ -73,10 +86,14 @@ class PoolerModule(nn.Module):
 
     @nn.compact
     def __call__(self, x_BLD: Float[Array, "B L D"], table_VD: Float[Array, "V D"], vocab_size: int) -> Float[Array, "B D"]:
-        return jnp.tanh(_dense(self, x_BLD[:, 0], self.settings.stddev))
+        return jnp.tanh(dense(self, "kernel", x_BLD[:, 0], x_BLD.shape[-1], self.settings.stddev))
 
 
-def _dense(module: nn.Module, x: Float[Array, "... D"], stddev: float | None) -> Float[Array, "... D"]:
-    D = x.shape[-1]
-    kernel_DD = param(module, "kernel", normal(stddev, D), (D, D), ("embed", "features"))
-    return project(x, kernel_DD) + param(module, "kernel_bias", nn.initializers.zeros, (D,), ("features",)).astype(x.dtype)
+class TokenScoreModule(nn.Module):
+    settings: TokenScore
+
+    @nn.compact
+    def __call__(self, x_BLD: Float[Array, "B L D"], table_VD: Float[Array, "V D"], vocab_size: int) -> Float[Array, "B L"]:
+        s = self.settings
+        h_BLD = ACTIVATIONS[s.activation](dense(self, "kernel", x_BLD, x_BLD.shape[-1], s.stddev))
+        return dense(self, "score", h_BLD.astype(jnp.float32), 1, s.stddev)[..., 0]
