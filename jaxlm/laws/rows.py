@@ -24,9 +24,9 @@ SHORT = 24
 def fields(subject: Subject) -> Iterator[Verdict]:
     """Names, shapes and types: rows of a batch can be stacked, those of padding too."""
     example, padding = subject.example(0, subject.windows[0]), subject.padding()
-    sides = [(FIELDS, subject.seq_len)]
-    if subject.objective.encoder:  # of the two texts one may be longer than the rows that the config names
-        sides = [(FIELDS, _length(example, "tokens")), (ENCODER_FIELDS, _length(example, "encoder_tokens"))]
+    sides = [(FIELDS, subject.objective.row_length(subject.seq_len))]
+    if subject.objective.encoder:
+        sides.append((ENCODER_FIELDS, len(example.get("encoder_tokens", ()))))
     wrong = [
         f"{name} is {_kind(example.get(name))}, {np.dtype(dtype)}[{length}] is needed"
         for fields, length in sides
@@ -87,18 +87,21 @@ def targets(subject: Subject) -> Iterator[Verdict]:
 def documents(subject: Subject) -> Iterator[Verdict]:
     """By the same changes: which document each given token is of, and where it stands in it."""
     joined = shared = late = given = 0
+    sides = ("", "encoder_") if subject.objective.encoder else ("",)
     for window, before, changes in _changes(subject):
-        origin = np.zeros(SHORT, int)
+        origin = {side: np.zeros(len(before[f"{side}tokens"]), int) for side in sides}
         """Of each given token, the document that it came from; 0: from none."""
         for r, after in changes:
-            origin[before["tokens"] != after["tokens"]] = window.segments_N[r]
+            for side in sides:
+                origin[side][before[f"{side}tokens"] != after[f"{side}tokens"]] = window.segments_N[r]
         for segment in set(before["segments"].tolist()) - {0}:
-            places = before["segments"] == segment
-            positions = before["positions"][places]
-            given += int(places.sum())
-            joined += len(set(origin[places].tolist()) - {0}) > 1
-            late += int(positions.min() != 0)
-            shared += len(positions) - len(set(positions.tolist()))
+            places = {side: before[f"{side}segments"] == segment for side in sides}
+            joined += len({document for side in sides for document in origin[side][places[side]].tolist()} - {0}) > 1
+            for side in sides:
+                positions = before[f"{side}positions"][places[side]].tolist()
+                given += len(positions)
+                late += min(positions, default=0) != 0
+                shared += len(positions) - len(set(positions))
     yield Verdict.exact("documents keep segments of their own", joined, "segments hold two documents")
     told = f"segments begin late, {shared} of {given} tokens share a position"
     yield Verdict.exact("positions count anew in each document", late + shared, f"faults: {late} {told}")
@@ -147,10 +150,6 @@ def statistics(subject: Subject) -> Iterator[Verdict]:
 
 def _kind(array: np.ndarray | None) -> str:
     return "missing" if array is None else f"{array.dtype}[{','.join(map(str, array.shape))}]"
-
-
-def _length(example: Example, name: str) -> int:
-    return len(example.get(name, ()))
 
 
 def _differ(a: dict, b: dict, name: str) -> bool:

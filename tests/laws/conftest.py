@@ -10,9 +10,9 @@ SEQ_LEN = 32
 def subject_of():
     """A subject of a tiny model and an objective, on random text."""
 
-    def make(objective, **settings):
+    def make(objective, family=None, **settings):
         settings.setdefault("dropout", 0.1)
-        model = tiny.model_for(objective, **settings)
+        model = tiny.model(family, **settings) if family else tiny.model_for(objective, **settings)
         length = objective.raw_length(SEQ_LEN)
         windows = tuple((tiny.window_for(objective, length, i, documents=1 + i % 3, padding=i % 4),) for i in range(64))
         return Subject(model, objective, tiny.vocab(), SEQ_LEN, windows)
