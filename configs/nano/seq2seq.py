@@ -1,9 +1,9 @@
-"""An encoder-decoder of 0.9 million parameters, of the 2017 family, says what Python's functions are for: signature to summary.
+"""An encoder-decoder of 1.1 million parameters, of the 2017 family, says what Python's functions are for: signature to summary.
 
     jaxlm train nano/seq2seq
     jaxlm generate runs/nano-seq2seq --prompt "json.load(fp)" --num-beams 4
 
-Two CPU cores, one to two minutes, held-out text included.
+Two CPU cores, one to two minutes, held-out text included. Expect an eval/loss of about 3.7.
 """
 
 from pathlib import Path

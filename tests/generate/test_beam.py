@@ -62,14 +62,19 @@ def test_with_a_beam_for_every_text_it_finds_the_best_of_all(family, alpha):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_one_beam_is_greedy(family):
-    m, p = tiny(family)
-    limits = [9, 3, 7]
-    given = {"limits": limits, "stop_ids": [EOS], "encoder_texts": read_by(m), "vocab_size": V}
-    found = search(m, p, PROMPTS, beams=Beams(1), **given)
-    steps = list(stream(m, p, PROMPTS, keys_B=jax.random.split(jax.random.key(0), 3), sampling=Sampling(0), **given))
-    for b in range(3):
-        assert [text.ids for text in found[b]] == [tuple(int(s.ids_B[b]) for s in steps if s.running_B[b])]
-        np.testing.assert_allclose(found[b][0].log_probs, [s.log_probs_B[b] for s in steps if s.running_B[b]], rtol=1e-4)
+    m, _ = tiny(family)
+    given = {"limits": [9, 3, 7], "stop_ids": [EOS], "encoder_texts": read_by(m), "vocab_size": V}
+    second = 0
+    for seed in range(8):
+        p = params(m, seed)
+        found = search(m, p, PROMPTS, beams=Beams(1), **given)
+        steps = list(stream(m, p, PROMPTS, keys_B=jax.random.split(jax.random.key(0), 3), sampling=Sampling(0), top=2, **given))
+        for b in range(3):
+            own = [step for step in steps if step.running_B[b]]
+            assert [text.ids for text in found[b]] == [tuple(int(step.ids_B[b]) for step in own)]
+            np.testing.assert_allclose(found[b][0].log_probs, [step.log_probs_B[b] for step in own], rtol=1e-4, atol=1e-6)
+            second += sum(int(step.top_ids_BT[b, 1]) == EOS for step in own)
+    assert second, "an end that is second best ends nothing: not seen here"
 
 
 @pytest.mark.parametrize("family", FAMILIES)
