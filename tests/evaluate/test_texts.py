@@ -85,3 +85,13 @@ def test_a_pair_is_scored_by_its_generator_and_embedded_by_its_discriminator():
     found = embed(m, p, CHARACTERS, ["the cat."])
     assert found.shape == (1, 32)
     np.testing.assert_array_equal(found, embed(*halves["discriminator"], CHARACTERS, ["the cat."]))
+
+
+@pytest.mark.parametrize("command", [score, embed])
+def test_a_model_that_reads_a_second_text_is_refused(command):
+    with pytest.raises(ConfigError) as error:
+        command(model("t5"), None, CHARACTERS, TEXTS)
+    assert str(error.value) == (
+        f"{command.__name__}: the model is an encoder-decoder, and its encoder would have nothing to read; use a run of a model "
+        "without an encoder"
+    )

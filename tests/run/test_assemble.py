@@ -33,9 +33,13 @@ class OwnLoss(CausalLM):
 
 @dataclass(frozen=True)
 class Reading(CausalLM):
-    """Asks for an encoder."""
+    """Its encoder reads every second token."""
 
     encoder = True
+
+    def prepare(self, windows, rng, vocab, seq_len):
+        row = super().prepare(windows, rng, vocab, seq_len)
+        return {**row, **{f"encoder_{name}": row[name][::2] for name in ("tokens", "positions", "segments")}}
 
 
 @dataclass(frozen=True)
@@ -203,6 +207,13 @@ def test_a_larger_vocabulary_of_the_models_own_is_kept(made):
     wide = model_of(replace(made.config, model=gpt2(**SIZES, vocab_size=999)), made.materials.tokenizer)
     assert wide.embed.vocab_size == 999
     assert model_of(made.config, made.materials.tokenizer).embed.vocab_size == made.materials.tokenizer.vocab.size
+
+
+def test_places_of_a_row_are_those_of_both_its_texts(made, tmp_path):
+    model = transformer_2017(num_layers=1, embed_dim=16, num_heads=2)
+    mine = replace(made, config=replace(made.config, objective=Reading(), model=model))
+    assert assembled(mine, tmp_path, MeshConfig(1, 1, 1)).lengths == (16, 8)
+    assert assembled(made, tmp_path, MeshConfig(1, 1, 1)).lengths == (16,)
 
 
 def test_rows_fill_microbatches_and_devices(made):

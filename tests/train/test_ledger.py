@@ -26,8 +26,8 @@ def ledger(clock):
     return Ledger(
         SimpleNamespace(
             train=SimpleNamespace(batch_size=8),
-            lengths=(16,),
-            model=SimpleNamespace(flops_per_token=lambda seq_len: FLOPS),
+            lengths=(12, 4),
+            model=SimpleNamespace(flops_per_token=lambda seq_len, encoder_length: FLOPS),
             mesh=SimpleNamespace(devices=SimpleNamespace(flat=[])),
             optimizer=SimpleNamespace(rate=lambda step: 0.1),
         ),
