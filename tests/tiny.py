@@ -63,7 +63,7 @@ def params(model: Any, seed: int = 0) -> Any:
 
 
 def window(length: int, seed: int, *, documents: int = 2, padding: int = 0) -> Window:
-    """Random ids in some documents, each from its bos to its eos, then padding."""
+    """Random ids in some documents, each from its bos to its eos, in sentences of some ids, then padding."""
     rng = np.random.default_rng(seed)
     ids_N = rng.integers(7, VOCAB_SIZE - 3, length).astype(np.int32)
     segments_N, positions_N = np.zeros((2, length), np.int32)
@@ -72,7 +72,8 @@ def window(length: int, seed: int, *, documents: int = 2, padding: int = 0) -> W
         segments_N[start:stop], positions_N[start:stop] = k + 1, np.arange(stop - start)
         ids_N[start], ids_N[stop - 1] = 2, 3
     ids_N[length - padding :] = 0
-    return Window(ids_N, segments_N, positions_N)
+    sentences_N = (segments_N > 0) & ((positions_N == 1) | (rng.random(length) < 0.25)) & (ids_N != 2) & (ids_N != 3)
+    return Window(ids_N, segments_N, positions_N, sentences_N)
 
 
 def window_for(objective: Objective, length: int, seed: int, **settings: Any) -> Window:
@@ -83,10 +84,10 @@ def window_for(objective: Objective, length: int, seed: int, **settings: Any) ->
 
 
 def model_for(objective: Objective, **settings: Any) -> Any:
-    """A model that it can train."""
+    """A model that it can train, with the heads that it reads."""
     sort = "electra" if objective.pair else "transformer_2017" if objective.encoder else None
     family = sort or ("gpt2" if objective.attention == "causal" else "bert")
-    return model(family, **settings)
+    return model(family, **{**dict.fromkeys(objective.heads, True), **settings})
 
 
 def batch(objective: Objective, num_rows: int, *, first: int = 0, padded: int | None = None) -> dict[str, np.ndarray]:
@@ -96,9 +97,12 @@ def batch(objective: Objective, num_rows: int, *, first: int = 0, padded: int | 
         real = i < first + num_rows
         length = objective.raw_length(SEQ_LEN)
         sizes = {"documents": 1 + i % 3, "padding": (i * 5) % 10}
-        source = window_for(objective, length, i, **sizes) if real else Window.empty(length, objective.streams[1:])
+        empty = Window.empty(length, objective.streams[1:])
+        sources = tuple(
+            window_for(objective, length, i + 1000 * k, **sizes) if real else empty for k in range(objective.num_windows)
+        )
         row = i if real else -1
-        example = objective.prepare((source,), host_generator(0, "prepare", row), vocab(), SEQ_LEN)
+        example = objective.prepare(sources, host_generator(0, "prepare", row), vocab(), SEQ_LEN)
         rows.append({**example, "row": np.int32(row)})
     return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 

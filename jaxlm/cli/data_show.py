@@ -9,6 +9,9 @@ from jaxlm.core.table import aligned
 
 GIVEN = ("segments", "positions", "tokens", "pieces")
 """What is told of each token that a model reads."""
+ASKED = ("targets", "target_pieces", "weights")
+TOLD = {*GIVEN, *ASKED, "step", "row", "position", "epoch", "source", "documents", "partners", "text"}
+"""What each row has; the rest is its objective's own: a line where it is one number, a column where it is one a place."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +41,19 @@ def row_lines(shown: Mapping[str, Any]) -> list[str]:
     ]
     for number, span in enumerate(shown["documents"], 1):
         lines.append(f"  segment {number}: {span['id']}, its tokens {span['start']} to {span['stop'] - 1}")
+    for number, spans in enumerate(shown["partners"], 2):
+        lines += [f"  window {number}: {span['id']}, its tokens {span['start']} to {span['stop'] - 1}" for span in spans]
+    own = {name: values for name, values in shown.items() if name not in TOLD and not name.startswith("encoder_")}
+    lines += [f"  {name}: {_cell(value)}" for name, value in own.items() if not isinstance(value, list)]
     if "encoder_tokens" in shown:
         encoder = {name: shown[f"encoder_{name}"] for name in GIVEN}
         lines += ["", f"encoder: {shown['encoder_text']}", "", *_table(encoder, ("place", "segment", "position", "id", "token"))]
         lines += ["", f"decoder: {shown['text']}", ""]
     else:
         lines += ["", shown["text"], ""]
-    columns = {name: shown[name] for name in (*GIVEN, "targets", "target_pieces", "weights")}
-    return lines + _table(columns, ("place", "segment", "position", "id", "token", "target", "", "weight"))
+    of_places = [name for name, values in own.items() if isinstance(values, list) and len(values) == len(shown["tokens"])]
+    columns = {name: shown[name] for name in (*GIVEN, *ASKED, *of_places)}
+    return lines + _table(columns, ("place", "segment", "position", "id", "token", "target", "", "weight", *of_places))
 
 
 def _table(columns: Mapping[str, Sequence[Any]], head: tuple[str, ...]) -> list[str]:

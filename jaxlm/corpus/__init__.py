@@ -11,6 +11,7 @@ from jaxlm.corpus.sources.records import Records
 from jaxlm.corpus.sources.text import TextFiles
 from jaxlm.corpus.split import split_documents
 from jaxlm.corpus.steps.paragraphs import DeduplicateParagraphs
+from jaxlm.corpus.steps.sections import Sections
 
 __all__ = [
     "DeduplicateParagraphs",
@@ -21,6 +22,7 @@ __all__ = [
     "PythonSignatures",
     "PythonSources",
     "Records",
+    "Sections",
     "TextFiles",
     "read_documents",
     "split_documents",

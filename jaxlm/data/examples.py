@@ -1,6 +1,7 @@
 """The rows of a run, prepared: row p is a pure function of the integer p."""
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,6 +14,7 @@ from jaxlm.data.windows import WindowReader
 
 ALL_SOURCES = -1
 PAIR_TRIES = 100
+"""Draws of a window of another document; after them all are looked through, for text that is nearly one document."""
 PADDING = -1
 
 
@@ -105,6 +107,10 @@ class Examples:
         """What the objective is given for the row at a position."""
         return self._windows(position, *(int(a[0]) for a in self.locate(np.array([position]))))
 
+    def window_numbers(self, position: int) -> list[int]:
+        """The numbers, in the row's own source, of those windows."""
+        return self._numbers(position, *(int(a[0]) for a in self.locate(np.array([position]))))
+
     def _prepare(self, position: int, place: tuple[int, int, int] | None) -> Example:
         rng: Any = LazyGenerator(self.seed, "prepare", position)
         if place is None:
@@ -116,17 +122,21 @@ class Examples:
 
     def _windows(self, position: int, source: int, index: int, epoch: int) -> tuple[Window, ...]:
         reader = self.readers[source]
+        return tuple(reader.window(i) for i in self._numbers(position, source, index, epoch))
+
+    def _numbers(self, position: int, source: int, index: int, epoch: int) -> list[int]:
+        reader = self.readers[source]
         chosen = [reader.number(index, epoch)]
         if self.objective.num_windows > 1:
             chosen += self._partners(reader, chosen[0], position)
-        return tuple(reader.window(i) for i in chosen)
+        return chosen
 
     def _partners(self, reader: WindowReader, index: int, position: int) -> list[int]:
         """Windows of other documents of the same source, drawn by the row's key."""
         rng = host_generator(self.seed, "partners", position)
         taken = reader.document_numbers(index)
         partners: list[int] = []
-        for i in rng.integers(len(reader), size=PAIR_TRIES).tolist():
+        for i in chain(rng.integers(len(reader), size=PAIR_TRIES).tolist(), range(len(reader))):
             if len(partners) == self.objective.num_windows - 1:
                 break
             if taken.isdisjoint(documents := reader.document_numbers(i)):

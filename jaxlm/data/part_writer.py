@@ -18,12 +18,13 @@ class PartWriter:
     def __init__(self, store: Path, folder: str, streams: Sequence[str], settings: dict[str, Any], resume: dict | None = None):
         self._path = store / folder
         self._path.mkdir(exist_ok=True)
-        self._folder, self._streams = folder, list(streams)
+        self._folder, self._streams, self._settings = folder, list(streams), settings
         self._dtype, self._shard_tokens = settings["dtype"], settings["shard_tokens"]
         self._files = {name: BlockWriter(self._path / name, record) for name, record in (resume or {"files": {}})["files"].items()}
         self._num_documents = resume["num_documents"] if resume else 0
         self._tokens = dict(resume["num_tokens"]) if resume else dict.fromkeys(streams, 0)
         self._bytes = dict(resume["num_bytes"]) if resume else dict.fromkeys(streams, 0)
+        self._num_sentences = resume.get("num_sentences", 0) if resume else 0
         if not resume:
             for name in [*(f"{stem}.offsets" for stem in self._stems().values()), "names.offsets"]:
                 self._file(name).write(np.zeros(1, "<i8").tobytes())
@@ -33,10 +34,11 @@ class PartWriter:
         chosen: Sequence[int],
         items: Sequence[tuple[Document, bool]],
         encoded: dict[str, list[np.ndarray]],
+        starts: Sequence[np.ndarray] | None,
         digests: Sequence[bytes],
         ends: tuple[np.ndarray, np.ndarray],
     ) -> None:
-        """Appends the chosen ones of a batch."""
+        """Appends the chosen ones of a batch; `starts` are the ids of each document's first stream at which a sentence starts."""
         for i in chosen:
             if list(items[i][0].streams) != self._streams:
                 document = items[i][0]
@@ -51,6 +53,11 @@ class PartWriter:
             assert all(ids.dtype.newbyteorder("<") == self._dtype for ids in rows), "encode_batch gave ids of another dtype"
             self._append_tokens(stream, stem, np.concatenate([a for ids in rows for a in (bos, ids, eos)]))
             ends_N = self._tokens[stream] + np.cumsum([len(ids) + 2 for ids in rows])
+            if starts is not None and stream == self._streams[0]:
+                begins = np.concatenate([[self._tokens[stream]], ends_N[:-1]])
+                places = np.concatenate([begin + 1 + starts[i] for begin, i in zip(begins, chosen, strict=True)])
+                self._file(f"{stem}.sentences").write(places.astype("<i8").tobytes())
+                self._num_sentences += len(places)
             bytes_N = np.array([len(text.encode("utf-8", "surrogatepass")) for text in texts])
             self._file(f"{stem}.offsets").write(ends_N.astype("<i8").tobytes())
             self._file(f"{stem}.bytes").write(bytes_N.astype("<i8").tobytes())
@@ -84,12 +91,14 @@ class PartWriter:
         for file in self._files.values():
             file.sync()
         sync_folder(self._path)
+        kept = {"num_sentences": self._num_sentences} if "sentences" in self._settings else {}
         return {
             "folder": self._folder,
             "streams": self._streams,
             "num_documents": self._num_documents,
             "num_tokens": dict(self._tokens),
             "num_bytes": dict(self._bytes),
+            **kept,
             "files": {name: file.record() for name, file in self._files.items()},
         }
 

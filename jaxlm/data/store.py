@@ -4,6 +4,7 @@
     0.train.books/                  one part: a split of a source
         0.text.tokens.00000         ids, little-endian uint16 or uint32, `shard_tokens` a file
         0.text.offsets              int64 [documents + 1]: where each document starts, and the end of the last
+        0.text.sentences            int64: where sentences start, ascending; in a store made for an objective that asks for it
         0.text.bytes                int64 [documents]: length of the original text in UTF-8
         digests names names.offsets BLAKE2b-128 of each document's text; the ids of the documents
 
@@ -58,6 +59,8 @@ class Part:
     num_documents: int
     stream_tokens: Mapping[str, int]
     stream_bytes: Mapping[str, int]
+    num_sentences: int | None = None
+    """Sentences of the first stream; None: the store was made without."""
 
     @property
     def num_tokens(self) -> int:
@@ -89,6 +92,13 @@ class Part:
             [shards[k][max(start - k * self.shard_tokens, 0) : stop - k * self.shard_tokens] for k in range(first, last + 1)]
         )
 
+    def sentences(self, start: int, stop: int) -> np.ndarray:
+        """Whether a sentence starts at each of the tokens [start, stop); bool."""
+        first, last = self.sentence_starts.searchsorted([start, stop])
+        found = np.zeros(stop - start, bool)
+        found[self.sentence_starts[first:last] - start] = True
+        return found
+
     def document(self, k: int) -> Entry:
         """The k-th document."""
         offsets, names = self.offsets(), self._name_offsets
@@ -106,6 +116,8 @@ class Part:
             yield f"documents of {stream!r}", len(offsets_N) - 1, self.num_documents
             yield f"tokens of {stream!r} by its offsets", int(offsets_N[-1] - offsets_N[0]), tokens
             yield f"tokens of {stream!r}", sum(map(len, self._shards[stream])), tokens
+        if self.num_sentences is not None:
+            yield "sentences", len(self.sentence_starts), self.num_sentences
         yield "lengths of documents", len(self._bytes), self.num_documents
         yield "bytes of text", int(self._bytes.sum()), self.num_bytes
         yield "digests", len(self._digests), 16 * self.num_documents
@@ -125,6 +137,11 @@ class Part:
     @cached_property
     def _offsets(self) -> dict[str, np.ndarray]:
         return {s: _map(self.folder / f"{n}.{safe(s)}.offsets", "<i8") for n, s in enumerate(self.streams)}
+
+    @cached_property
+    def sentence_starts(self) -> np.ndarray:
+        """Tokens of the first stream at which a sentence starts, ascending; int64."""
+        return _map(self.folder / f"0.{safe(self.streams[0])}.sentences", "<i8")
 
     @cached_property
     def _bytes(self) -> np.ndarray:
@@ -153,7 +170,7 @@ class Store:
     path: Path
     tokenizer_digest: str
     digest: str
-    """Hex SHA-256 over the tokens and where documents start: what resume compares."""
+    """Hex SHA-256 over the tokens and where documents and sentences start: what resume compares."""
     parts: tuple[Part, ...]
 
     def sources(self, split: Split) -> list[str]:
@@ -213,6 +230,7 @@ def open_store(path: Path, *, verify: bool = False, verify_up_to: int = 0) -> St
                 num_documents=entry["num_documents"],
                 stream_tokens=entry["num_tokens"],
                 stream_bytes=entry["num_bytes"],
+                num_sentences=entry.get("num_sentences"),
             )
         )
     return Store(path, header["tokenizer"], header["digest"], tuple(parts))
@@ -235,12 +253,12 @@ def default_root() -> Path:
 
 
 def tokens_digest(header: Mapping[str, Any]) -> str:
-    """Digest over the checksums of all tokens and offsets of a header."""
+    """Digest over the checksums of all tokens, offsets and sentences of a header."""
     identity = [
         [part["split"], part["source"], part["streams"], name, record["bytes"], record["blocks"]]
         for part in header["parts"]
         for name, record in sorted(part["files"].items())
-        if ".tokens." in name or (name.endswith(".offsets") and name != "names.offsets")
+        if ".tokens." in name or name.endswith(".sentences") or (name.endswith(".offsets") and name != "names.offsets")
     ]
     return sha256(json.dumps([header["dtype"], identity]).encode()).hexdigest()
 

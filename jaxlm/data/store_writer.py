@@ -25,6 +25,7 @@ from jaxlm.core import Document, RunError
 from jaxlm.core.errors import writing
 from jaxlm.data.blocks import ROOM, sync_folder
 from jaxlm.data.part_writer import PartWriter, text_digest
+from jaxlm.data.sentences import encode_sentences, sentence_rules
 from jaxlm.data.store import FORMAT, HEADER, Store, open_store, safe, tokens_digest
 from jaxlm.tokenizer.base import Tokenizer
 
@@ -38,6 +39,8 @@ not trained on; of larger ones the lengths are compared, and `jaxlm data verify`
 
 log = logging.getLogger(__name__)
 Item = tuple[Document, bool]
+Ids = dict[str, list[np.ndarray]]
+Starts = list[np.ndarray] | None
 
 
 def write_store(
@@ -45,6 +48,7 @@ def write_store(
     documents: Iterable[Item],
     tokenizer: Tokenizer,
     *,
+    sentences: str | None = None,
     shard_tokens: int = SHARD_TOKENS,
     commit_seconds: float = 60.0,
     progress: Callable[[int], None] | None = None,
@@ -56,6 +60,7 @@ def write_store(
 
     Args:
       documents: pairs (document, whether it is held out for validation), in a fixed order.
+      sentences: the language by whose rules sentences of the first stream are found, and kept; None: they are not.
       shard_tokens: tokens a file.
       commit_seconds: between the points from which a build that was cut off goes on.
       progress: called with the number of documents done.
@@ -74,12 +79,12 @@ def write_store(
         building = path.with_name(f".{path.name}.building")
         disk = partial(writing, building, ROOM)  # around each of our own writes: what sources raise is not ours to name
         with disk():
-            writer = _StoreWriter(building, tokenizer, shard_tokens)
+            writer = _StoreWriter(building, tokenizer, shard_tokens, sentences)
         try:
             committed = time.monotonic()
-            for items, encoded in _encoded(_batches(_new(documents, writer)), tokenizer):
+            for items, encoded, starts in _encoded(_batches(_new(documents, writer)), tokenizer, sentences):
                 with disk():
-                    writer.add(items, encoded)
+                    writer.add(items, encoded, starts)
                 if progress:
                     progress(writer.num_documents)
                 if time.monotonic() - committed >= commit_seconds:
@@ -99,10 +104,12 @@ def write_store(
 class _StoreWriter:
     """The parts of a store being made, and how far they are."""
 
-    def __init__(self, folder: Path, tokenizer: Tokenizer, shard_tokens: int):
+    def __init__(self, folder: Path, tokenizer: Tokenizer, shard_tokens: int, sentences: str | None):
         vocab = tokenizer.vocab
         dtype = "<u2" if vocab.size <= 2**16 else "<u4"
         self._settings = {"format": FORMAT, "tokenizer": vocab.digest, "dtype": dtype, "shard_tokens": shard_tokens}
+        if sentences is not None:
+            self._settings |= sentence_rules(sentences)
         self._folder = folder
         self._ends = (np.array([vocab.bos], dtype), np.array([vocab.eos], dtype))
         self._parts: dict[tuple[str, str], PartWriter] = {}
@@ -144,8 +151,9 @@ class _StoreWriter:
                 "its files have been removed: run the same command again to build the store anew"
             )
 
-    def add(self, items: Sequence[Item], encoded: dict[str, list[np.ndarray]]) -> None:
-        """Appends documents; `encoded[stream][i]` are the ids of the i-th."""
+    def add(self, items: Sequence[Item], encoded: dict[str, list[np.ndarray]], starts: Sequence[np.ndarray] | None) -> None:
+        """Appends documents; `encoded[stream][i]` are the ids of the i-th, `starts[i]` those of the first stream's that start a
+        sentence."""
         groups: dict[tuple[str, str], list[int]] = {}
         for i, (document, held_out) in enumerate(items):
             groups.setdefault(("validation" if held_out else "train", document.source), []).append(i)
@@ -155,7 +163,7 @@ class _StoreWriter:
             if key not in self._parts:
                 folder = f"{len(self._parts)}.{key[0]}.{safe(key[1])}"
                 self._parts[key] = PartWriter(self._folder, folder, streams, self._settings)
-            self._parts[key].add(chosen, items, encoded, digests, self._ends)
+            self._parts[key].add(chosen, items, encoded, starts, digests, self._ends)
         for item, digest in zip(items, digests, strict=True):
             self._note(item, digest)
 
@@ -212,12 +220,23 @@ def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
         yield batch
 
 
-def _encoded(batches: Iterable[list[Item]], tokenizer: Tokenizer) -> Iterator[tuple[list[Item], dict[str, list[np.ndarray]]]]:
-    """Batches with their ids by stream, in order; a second one is encoded while the first is written."""
+def _encoded(
+    batches: Iterable[list[Item]], tokenizer: Tokenizer, sentences: str | None
+) -> Iterator[tuple[list[Item], Ids, Starts]]:
+    """Batches with their ids by stream, in order, and where sentences start; a second one is encoded while the first is written."""
 
-    def encode(batch: list[Item]) -> dict[str, list[np.ndarray]]:
+    def encode(batch: list[Item]) -> tuple[Ids, Starts]:
         streams = dict.fromkeys(stream for document, _ in batch for stream in document.streams)
-        return {s: tokenizer.encode_batch([document.streams.get(s, "") for document, _ in batch]) for s in streams}
+        texts = {stream: [document.streams.get(stream, "") for document, _ in batch] for stream in streams}
+        if sentences is None:
+            return {stream: tokenizer.encode_batch(of_stream) for stream, of_stream in texts.items()}, None
+        firsts = [next(iter(document.streams)) for document, _ in batch]
+        found = {stream: encode_sentences(tokenizer, texts[stream], sentences) for stream in dict.fromkeys(firsts)}
+        ids = {
+            stream: [ids_N for ids_N, _ in found[stream]] if stream in found else tokenizer.encode_batch(texts[stream])
+            for stream in streams
+        }
+        return ids, [found[stream][i][1] for i, stream in enumerate(firsts)]
 
     pending: deque[tuple[list[Item], Future]] = deque()
     with ThreadPoolExecutor(1, thread_name_prefix="encode") as pool:
@@ -225,10 +244,10 @@ def _encoded(batches: Iterable[list[Item]], tokenizer: Tokenizer) -> Iterator[tu
             pending.append((batch, pool.submit(encode, batch)))
             if len(pending) > 2:
                 batch, ids = pending.popleft()
-                yield batch, ids.result()
+                yield batch, *ids.result()
         while pending:
             batch, ids = pending.popleft()
-            yield batch, ids.result()
+            yield batch, *ids.result()
 
 
 @contextmanager

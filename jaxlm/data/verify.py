@@ -26,7 +26,23 @@ def verify_store(path: Path) -> Store:
         for stream in part.streams:
             if (number := _misplaced(part, stream)) is not None:
                 raise RunError(f"token store: {part.folder}: document {number} of {stream!r} ends before it begins; {again}")
+        if part.num_sentences is not None and (number := _unordered(part)) is not None:
+            raise RunError(
+                f"token store: {part.folder}: sentence {number} starts before the one in front of it, or in no text; {again}"
+            )
     return store
+
+
+def _unordered(part: Part) -> int | None:
+    """The first sentence that starts outside the text or not after the one before."""
+    starts = part.sentence_starts
+    for first in range(0, len(starts), AT_ONCE):
+        some = starts[max(first - 1, 0) : first + AT_ONCE]
+        before = np.concatenate([some[:1] - 1, some[:-1]])
+        wrong = np.flatnonzero((some <= before) | (some < 0) | (some >= part.num_tokens))
+        if len(wrong):
+            return max(first - 1, 0) + int(wrong[0])
+    return None
 
 
 def _misplaced(part: Part, stream: str) -> int | None:

@@ -51,17 +51,20 @@ class WindowReader:
     def _cut(self, i: int) -> Window:
         """Window i of the part's first stream, as its packing cuts it."""
         ids_N, segments_N, positions_N = np.zeros((3, self.raw_length), np.int32)
+        sentences_N = None if self.part.num_sentences is None else np.zeros(self.raw_length, bool)
         cuts: list[int] = []  # where segments start in the window
         filled = 0
         for start, stop in self.packing.pieces(i):
             first, last = self._documents_in(start, stop)
             ids_N[filled : filled + stop - start] = self.part.ids(start, stop)
+            if sentences_N is not None:
+                sentences_N[filled : filled + stop - start] = self.part.sentences(start, stop)
             cuts.append(filled)
             if last > first:
                 cuts.extend((self._offsets[first + 1 : last + 1] + (filled - start)).tolist())
             filled += stop - start
         _number(segments_N, positions_N, cuts, filled, self._numbers)
-        return Window(ids_N, segments_N, positions_N)
+        return Window(ids_N, segments_N, positions_N, sentences_N)
 
     def documents(self, i: int) -> list[Span]:
         """What the segments of window i are, in order."""

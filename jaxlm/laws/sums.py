@@ -34,7 +34,8 @@ def weight_zero(subject: Subject) -> Iterator[Verdict]:
     """What weighs nothing moves nothing: not a bit of any gradient."""
     batch = dict(subject.batch)
     kept = np.random.default_rng(0).random(batch["weights"].shape) < 0.5
-    weighed = [name for name in batch if name.endswith("weights")]  # an objective of several terms has several
+    # an objective of several terms has several; those of whole rows weigh no place
+    weighed = [name for name in batch if name.endswith("weights") and batch[name].shape == kept.shape]
     batch.update({name: batch[name] * kept for name in weighed})
     ordinary = subject.ordinary
     other = np.where(sum(batch[name] for name in weighed) > 0, batch["targets"], ordinary[batch["targets"] % len(ordinary)])

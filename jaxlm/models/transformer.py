@@ -133,10 +133,12 @@ class Transformer(Model):
         6 a weight that multiplies activations, and what each layer adds where tokens meet (`Block.flops_per_token`).
         Look-ups cost nothing, the output table is counted where it scores.
         """
-        weights = {"decoder": 0, "encoder": 0}
+        weights = {"decoder": 0.0, "encoder": 0.0}
+        once = {name for name, head in self.heads if getattr(head, "once_a_row", False)}
         for name, leaf in leaf_names(nn.unbox(self.abstract_params())):
             if not LOOKED_UP.search(name):
-                weights["encoder" if OF_ENCODER_TOKENS.search(name) else "decoder"] += leaf.size
+                share = 1 / seq_len if name.split("/")[0] in once else 1
+                weights["encoder" if OF_ENCODER_TOKENS.search(name) else "decoder"] += leaf.size * share
         if any(getattr(head, "tied", False) for _, head in self.heads):
             weights["decoder"] += self.embed.table_rows() * self.embed.embed_dim
 

@@ -11,6 +11,7 @@ from jaxlm.objectives.masked import MaskedLM
 from jaxlm.objectives.masking import Masking, Spans, Tokens, WholeWords
 from jaxlm.objectives.prefix import PrefixLM
 from jaxlm.objectives.replaced import ReplacedTokenDetection
+from jaxlm.objectives.sentences import NextSentence, SentenceOrder
 from jaxlm.objectives.seq2seq import Seq2Seq
 from jaxlm.objectives.span import SpanCorruption
 
@@ -21,9 +22,11 @@ __all__ = [
     "Inputs",
     "MaskedLM",
     "Masking",
+    "NextSentence",
     "Objective",
     "PrefixLM",
     "ReplacedTokenDetection",
+    "SentenceOrder",
     "Seq2Seq",
     "Share",
     "SpanCorruption",
@@ -34,5 +37,5 @@ __all__ = [
     "token_nll",
 ]
 
-OBJECTIVES = (CausalLM, FillInMiddle, MaskedLM, PrefixLM, ReplacedTokenDetection, Seq2Seq)
+OBJECTIVES = (CausalLM, FillInMiddle, MaskedLM, NextSentence, PrefixLM, ReplacedTokenDetection, SentenceOrder, Seq2Seq)
 """Those that the shared laws are tested on."""

@@ -36,6 +36,12 @@ class Objective:
     streams: tuple[str, ...] = ()
     """Of parallel text: the streams that it reads, whole; `windows[0]` is the first, which is learnt, its `others` hold the rest.
     Empty: the text's first."""
+    heads: tuple[str, ...] = ()
+    """The model's heads that it needs beside "lm"."""
+    num_token_types: int = 0
+    """Kinds of tokens that its rows tell apart; 0: one."""
+    sentences: str | None = None
+    """Language (ISO 639 code, as "en") by whose rules the text's sentences are found and kept beside it; None: not at all."""
     prefix: bool = False
     """Whether a row's documents begin with a prefix that sees itself both ways: then generation reads a prompt so."""
     encoder: bool = False

@@ -10,7 +10,7 @@ from jaxlm.core import ConfigError, Example, Sums, Vocab, Window
 from jaxlm.objectives.base import Array, Objective, Share
 
 Member = tuple[Objective, float]
-NEEDS = ("attention", "encoder", "pair", "overlap", "num_windows", "streams")
+NEEDS = ("attention", "encoder", "pair", "overlap", "num_windows", "streams", "heads", "num_token_types", "sentences")
 """What members have alike, beside their loss and its settings."""
 
 
@@ -55,6 +55,18 @@ class Blend(Objective):
     @property
     def streams(self) -> tuple[str, ...]:  # type: ignore[override]
         return self._objectives()[0].streams
+
+    @property
+    def heads(self) -> tuple[str, ...]:  # type: ignore[override]
+        return self._objectives()[0].heads
+
+    @property
+    def num_token_types(self) -> int:  # type: ignore[override]
+        return self._objectives()[0].num_token_types
+
+    @property
+    def sentences(self) -> str | None:  # type: ignore[override]
+        return self._objectives()[0].sentences
 
     @property
     def attention(self) -> Literal["causal", "bidirectional", "any"]:  # type: ignore[override]

@@ -99,7 +99,10 @@ class MaskedLM(Objective):
         yield from self.masking.shares(Row(example["targets"], example["segments"], maskable_L, vocab), chosen_L)
 
     def loss(self, model: Any, params: Any, batch: Mapping[str, Array], rng: Any) -> Sums:
-        out = model(params, Inputs.of(batch), rng=rng)
+        return self.token_sums(model(params, Inputs.of(batch), rng=rng), batch)
+
+    def token_sums(self, out: Any, batch: Mapping[str, Array]) -> Sums:
+        """The term of the hidden tokens, from a model's outputs."""
         index_BM, targets_BM, weights_BM = asked(batch)
         nll_BM = token_nll(out.heads["lm"].at(index_BM), targets_BM)
         hit_BM = out.heads["lm"].at(index_BM).logits().argmax(-1) == targets_BM

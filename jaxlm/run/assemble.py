@@ -156,6 +156,7 @@ def check_config(config: RunConfig) -> None:
             f"objective {type(objective).__name__} needs a {objective.attention} model and model's attention is {model.attention}; "
             f"use {'gpt2 or llama' if objective.attention == 'causal' else 'bert'}, or another objective"
         )
+    _require_ends(model, objective)
     if objective.streams and config.data.packing == "windows":
         raise ConfigError(
             f"data.packing='windows' cuts documents, and objective {type(objective).__name__} needs all streams of each whole; "
@@ -165,6 +166,22 @@ def check_config(config: RunConfig) -> None:
         raise ConfigError(
             f"data.seq_len={config.data.seq_len} is more than the model's {model.max_length} positions; "
             f"shorten it, or set {' and '.join(f'{key}.positions.length' for key in model.embed_keys)} to {config.data.seq_len}"
+        )
+
+
+def _require_ends(model: Any, objective: Objective) -> None:
+    """Raises ConfigError where the model lacks heads or token types that the objective reads."""
+    name = type(objective).__name__
+    missing = [head for head in objective.heads if head not in dict(model.heads)]
+    if missing:
+        raise ConfigError(
+            f"objective {name} reads the head {missing[0]!r} and model.heads are {[head for head, _ in model.heads]}; "
+            f"use bert(..., {missing[0]}=True), or another objective"
+        )
+    if (found := model.embed.num_token_types) < objective.num_token_types:
+        raise ConfigError(
+            f"model.embed.num_token_types={found} and objective {name} tells {objective.num_token_types} kinds of tokens apart; "
+            f"set it to {objective.num_token_types}"
         )
 
 
@@ -193,6 +210,7 @@ def examples(config: RunConfig, materials: Materials, split: Split) -> Examples:
     for source in materials.store.sources(split):
         part = materials.store.part(split, source)
         _require_streams(objective, part)
+        _require_pairs(objective, part)
         packing = pack(part, data.packing, width, objective.overlap, objective.streams)
         _tell_left_out(part, packing, width)
         readers.append(WindowReader(part, packing, width, objective.streams))
@@ -219,6 +237,22 @@ def _require_streams(objective: Objective, part: Part) -> None:
         raise ConfigError(
             f"objective {type(objective).__name__} reads the streams {wanted}, and source {part.source!r} has {found}; name those "
             "that it has, or give parallel text, such as ParallelLines('data/train', fields=('en', 'de'))"
+        )
+
+
+def _require_pairs(objective: Objective, part: Part) -> None:
+    """Raises ConfigError where the text has not the sentences or the documents that the objective pairs."""
+    name, where = type(objective).__name__, f"the {part.split} text of source {part.source!r}"
+    language, sentences = objective.sentences, part.num_sentences or 0
+    if language is not None and sentences <= part.num_documents:
+        raise ConfigError(
+            f"objective {name} needs texts of several sentences, and {where} has none: {part.num_documents:,} documents, "
+            f"{sentences:,} sentences by the rules of objective.sentences={language!r}. Give text with sentences, and its language"
+        )
+    if part.num_documents < objective.num_windows:
+        raise ConfigError(
+            f"objective {name} pairs text with that of another document, and {where} is one document; give a file or a record for "
+            "each document, or add Sections() to data.steps"
         )
 
 

@@ -24,7 +24,8 @@ def trained_row(where: str | Path, step: int, row: int, *, trust: bool = False) 
     """Exactly what row `row` of step `step` (the first is 1) trained on, and where it came from.
 
     Returns:
-      `position source documents` (each with id and the tokens [start, stop) of it that are shown), and one entry a place in
+      `position source documents` (each with id and the tokens [start, stop) of it that its window shows), `partners`, the same of
+      each further window of an objective that pairs several, and one entry a place in
       `tokens pieces segments positions targets target_pieces weights`; `text`, decoded; of an encoder `encoder_tokens`,
       `encoder_pieces` and so on, and `encoder_text`; other fields of the objective as they are.
 
@@ -42,8 +43,10 @@ def trained_row(where: str | Path, step: int, row: int, *, trust: bool = False) 
     materials = run_materials(config, folder)
     rows = examples(config, materials, "train")
     position = (step - 1) * batch_size + row
-    (source,), (index,), (epoch,) = rows.locate(np.array([position]))
+    (source,), _, (epoch,) = rows.locate(np.array([position]))
     example, reader = rows.row(position), rows.readers[source]
+    first, *others = rows.window_numbers(position)
+    documents, *partners = ([span._asdict() for span in reader.documents(number)] for number in (first, *others))
     pieces = materials.tokenizer.pieces
     shown = {name: np.asarray(values).tolist() for name, values in example.items()}
     texts: dict[str, Any] = {}
@@ -56,7 +59,8 @@ def trained_row(where: str | Path, step: int, row: int, *, trust: bool = False) 
         "position": position,
         "epoch": int(epoch),
         "source": reader.part.source,
-        "documents": [span._asdict() for span in reader.documents(reader.number(int(index), int(epoch)))],
+        "documents": documents,
+        "partners": partners,
         **texts,
         "target_pieces": pieces(example["targets"]),
         **{name: values for name, values in shown.items() if name != "row"},

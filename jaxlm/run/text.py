@@ -15,6 +15,7 @@ from jaxlm.core.errors import writing
 from jaxlm.corpus import read_documents, split_documents
 from jaxlm.data import DataConfig, Store, default_root, store_address, write_store
 from jaxlm.data.blocks import ROOM
+from jaxlm.data.sentences import sentence_rules
 from jaxlm.data.store import HEADER
 from jaxlm.run.config import RunConfig
 from jaxlm.run.values import to_json
@@ -33,6 +34,8 @@ class Text:
     fingerprints: tuple[str, ...]
     settings: dict
     """Plain JSON of all that decides documents and split."""
+    sentences: str | None = None
+    """The language by whose rules the store's sentences are found; None: no objective asks for them."""
 
     def documents(self) -> Iterator[tuple[Document, bool]]:
         """(document, whether it is held out), from the beginning."""
@@ -55,7 +58,8 @@ def text_of(config: RunConfig, module: str | None = None) -> Text:
     """
     node = to_json(config, module)["data"]
     settings = {name: node[name] for name in ("sources", "steps", "split", "validation_fraction", "validation_sources")}
-    return Text(config.data, tuple(source.fingerprint() for source in config.data.sources), settings)
+    fingerprints = tuple(source.fingerprint() for source in config.data.sources)
+    return Text(config.data, fingerprints, settings, config.objective.sentences)
 
 
 def tokenizer_for(config: TokenizerConfig, text: Text, say: Say = print) -> Tokenizer:
@@ -92,12 +96,14 @@ def _save(tokenizer: Tokenizer, folder: Path) -> None:
 
 
 def store_for(text: Text, tokenizer: Tokenizer, say: Say = print) -> Store:
-    """Builds the token store, or opens the one that the same text and tokenizer gave before."""
-    path = default_root() / store_address(text.fingerprints, tokenizer.vocab.digest, text.settings)
+    """Builds the token store, or opens the one that the same text and tokenizer gave before; with sentences where the text asks
+    for them."""
+    settings = text.settings if text.sentences is None else {**text.settings, **sentence_rules(text.sentences)}
+    path = default_root() / store_address(text.fingerprints, tokenizer.vocab.digest, settings)
     progress = _Progress()
     documents = () if (path / HEADER).is_file() else text.documents()  # which reads all of it once, to split it
     with waiting(progress.words):
-        store = write_store(path, documents, tokenizer, progress=progress)
+        store = write_store(path, documents, tokenizer, sentences=text.sentences, progress=progress)
     if progress.num_documents:
         say(f"token store: {path}")
     for line in part_lines(store):

@@ -18,6 +18,11 @@ class Tokenizer(Protocol):
         """ids_N of each text, uint16 where the vocabulary has at most 65,536 ids, else uint32."""
         ...
 
+    def encode_with_ends(self, texts: Sequence[str]) -> list[tuple[np.ndarray, np.ndarray]]:
+        """What `encode_batch` gives, and where in its text, in characters, each id ends: int64 [N], never falling. An id that
+        ends within a character ends after it."""
+        ...
+
     def decode(self, ids_N: Sequence[int] | np.ndarray) -> str:
         """The text of these ids; special ids are left out."""
         ...

@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxlm.tokenizer.base import TokenizerConfig
 from jaxlm.tokenizer.folder import write_description
-from jaxlm.tokenizer.ids import byte_name, join_bytes, make_vocab, special_names
+from jaxlm.tokenizer.ids import byte_name, character_ends, join_bytes, make_vocab, special_names
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,10 @@ class ByteTokenizer:
     def encode_batch(self, texts: Sequence[str]) -> list[np.ndarray]:
         encoded = (np.frombuffer(text.encode("utf-8", "surrogatepass"), np.uint8) for text in texts)
         return [bytes_N.astype(np.uint16) + np.uint16(self._first) for bytes_N in encoded]
+
+    def encode_with_ends(self, texts: Sequence[str]) -> list[tuple[np.ndarray, np.ndarray]]:
+        ids = self.encode_batch(texts)
+        return [(ids_N, character_ends(text, np.ones(len(ids_N), np.int64))) for text, ids_N in zip(texts, ids, strict=True)]
 
     def decode(self, ids_N: Sequence[int] | np.ndarray) -> str:
         return join_bytes(self._bytes, ids_N)

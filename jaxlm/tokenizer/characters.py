@@ -57,6 +57,9 @@ class CharacterTokenizer:
         last = len(self._id_of_code) - 1
         return [self._id_of_code[np.minimum(_codes(text), last)] for text in texts]
 
+    def encode_with_ends(self, texts: Sequence[str]) -> list[tuple[np.ndarray, np.ndarray]]:
+        return [(ids_N, np.arange(1, len(ids_N) + 1)) for ids_N in self.encode_batch(texts)]
+
     def decode(self, ids_N: Sequence[int] | np.ndarray) -> str:
         return "".join([self._names[i] for i in np.asarray(ids_N).tolist() if i >= self._first])
 

@@ -73,18 +73,26 @@ class HuggingFaceTokenizer:
         texts = [SURROGATES.sub("\ufffd", text) for text in texts]
         encoded = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
         ids = [np.array(encoding.ids, id_dtype(self.vocab.size)) for encoding in encoded]
-        return [self._unforged(text) if self._forged_V[ids_N].any() else ids_N for text, ids_N in zip(texts, ids, strict=True)]
+        return [self._unforged(text)[0] if self._forged_V[ids_N].any() else ids_N for text, ids_N in zip(texts, ids, strict=True)]
 
-    def _unforged(self, text: str) -> np.ndarray:
+    def encode_with_ends(self, texts: Sequence[str]) -> list[tuple[np.ndarray, np.ndarray]]:
+        return [self._unforged(SURROGATES.sub("\ufffd", text)) for text in texts]
+
+    def _unforged(self, text: str) -> tuple[np.ndarray, np.ndarray]:
+        """Ids, none of them forged, and the character at which each ends."""
         encoding = self._tokenizer.encode(text, add_special_tokens=False)
         ids: list[int] = []
+        ends: list[int] = []
         for id, (start, end) in zip(encoding.ids, encoding.offsets, strict=True):
             if not self._forged_V[id]:
                 ids.append(id)
+                ends.append(end)
                 continue
-            for character in text[start:end]:
-                ids += self._tokenizer.encode(character, add_special_tokens=False).ids
-        return np.array(ids, id_dtype(self.vocab.size))
+            for place in range(start, end):
+                of_character = self._tokenizer.encode(text[place], add_special_tokens=False).ids
+                ids += of_character
+                ends += [place + 1] * len(of_character)
+        return np.array(ids, id_dtype(self.vocab.size)), np.maximum.accumulate(np.array(ends, np.int64))
 
     def decode(self, ids_N: Sequence[int] | np.ndarray) -> str:
         text_ids = [i for i in np.asarray(ids_N).tolist() if not self.vocab.special_V[i]]

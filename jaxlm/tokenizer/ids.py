@@ -58,6 +58,13 @@ def join_bytes(bytes_V: Sequence[bytes] | Mapping[int, bytes], ids_N: Sequence[i
         return data.decode("utf-8", "replace")
 
 
+def character_ends(text: str, num_bytes_N: np.ndarray) -> np.ndarray:
+    """Where, in characters, ids end that stand for so many bytes of the text in UTF-8 each, one after another; int64 [N]."""
+    data = np.frombuffer(text.encode("utf-8", "surrogatepass"), np.uint8)
+    begun = np.concatenate([[0], np.cumsum((data & 0xC0) != 0x80)])  # characters that begin within the first bytes
+    return begun[np.cumsum(num_bytes_N)]
+
+
 def byte_name(byte: int) -> str:
     """`<0x0A>`"""
     return f"<0x{byte:02X}>"

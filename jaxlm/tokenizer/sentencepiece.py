@@ -21,7 +21,7 @@ import sentencepiece
 from jaxlm.core import ConfigError, RunError
 from jaxlm.tokenizer.base import TokenizerConfig
 from jaxlm.tokenizer.folder import read_part, write_description
-from jaxlm.tokenizer.ids import byte_name, id_dtype, join_bytes, make_vocab, special_names
+from jaxlm.tokenizer.ids import byte_name, character_ends, id_dtype, join_bytes, make_vocab, special_names
 
 MODEL_FILE = "sentencepiece.model"
 SPACE = "\u2581"
@@ -79,6 +79,7 @@ class SentencePieceTokenizer:
         assert tuple(self._names[: len(special)]) == special, "the special ids of this model are not where jaxlm puts them"
         assert not any(self._processor.is_control(i) for i in range(len(special), size)), "this model has special ids of its own"
         self._bytes = [b""] * len(special) + [self._bytes_of(i) for i in range(len(special), size)]
+        self._num_bytes_V = np.array([len(piece) for piece in self._bytes])
         self._byte_ids = np.array([self._processor.piece_to_id(byte_name(byte)) for byte in range(256)])
         starts_word_V = np.array([piece.decode("utf-8", "ignore")[:1].isspace() for piece in self._bytes])
         self.vocab = make_vocab(size, num_sentinels, sha256(b"sentencepiece 1 " + model).hexdigest(), starts_word_V)
@@ -98,6 +99,10 @@ class SentencePieceTokenizer:
         ids = [[self._escape(part) if BY_BYTES.match(part) else next(encoded) for part in of_text] for of_text in parts]
         dtype = id_dtype(self.vocab.size)
         return [np.concatenate(of_text).astype(dtype) if of_text else np.zeros(0, dtype) for of_text in ids]
+
+    def encode_with_ends(self, texts: Sequence[str]) -> list[tuple[np.ndarray, np.ndarray]]:
+        ids = self.encode_batch(texts)  # lossless: its pieces' bytes, one after another, are the text's
+        return [(ids_N, character_ends(text, self._num_bytes_V[ids_N])) for text, ids_N in zip(texts, ids, strict=True)]
 
     def _escape(self, text: str) -> np.ndarray:
         return self._byte_ids[np.frombuffer(text.encode("utf-8", "surrogatepass"), np.uint8)]

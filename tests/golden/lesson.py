@@ -18,6 +18,13 @@ def window(*documents: str, length: int) -> Window:
     return Window.of([np.array([ID[name] for name in document.split()]) for document in documents], length)
 
 
+def sentences(document: str, length: int) -> Window:
+    """A document, of which pieces behind a "/" start a sentence."""
+    pieces = document.split()
+    starts_N = np.array([piece.startswith("/") for piece in pieces] + [False] * length)[:length]
+    return window(document.replace("/_", "_"), length=length)._replace(sentences_N=starts_N)
+
+
 def names(ids: np.ndarray) -> str:
     return " ".join(NAMES[id] for id in ids.tolist())
 

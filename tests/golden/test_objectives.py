@@ -4,15 +4,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from lesson import ID, NAMES, VOCAB, Dice, names, window
+from lesson import ID, NAMES, VOCAB, Dice, names, sentences, window
 
 from jaxlm.core import Outputs, Readout
 from jaxlm.objectives import (
     CausalLM,
     FillInMiddle,
     MaskedLM,
+    NextSentence,
     PrefixLM,
     ReplacedTokenDetection,
+    SentenceOrder,
     Seq2Seq,
     SpanCorruption,
     Spans,
@@ -307,3 +309,88 @@ def test_replaced_tokens(objective, documents, dice, given, writes, judged, repl
     assert {name: float(weight) for name, weight in weights.items()} == {"generator": len(gaps), "discriminator": real}
     assert float(sums.metrics["discriminator_accuracy"][0]) == real  # it judged as told, which is as it was
     assert float(sums.metrics["replaced"][0]) == replaced.count("x")
+
+
+CAT_AND_DOG = "<s> /_the _cat _sat . /_a _dog _ran . </s>"
+
+
+def pairs(objective, windows, hidden, draw, integers):
+    """The row of a pair whose first two hidden pieces become [MASK], while the third stays; (given, asked, types, label)."""
+    dice = Dice(permutation=[hidden], random=[draw, [0.3, 0.7, 0.95]], integers=[*integers, [0, 0, 0]])
+    example = objective(mask_rate=3 / 8).prepare(windows, dice, VOCAB, seq_len=13)
+    assert example["pair_weights"] == 1
+    return *lines(example), "".join(map(str, example["token_types"])), int(example["pair"])
+
+
+@pytest.mark.parametrize(
+    ("other", "hidden", "draw", "given", "asked", "types", "label"),
+    [
+        (  # cut at the second sentence; the die says that it stays
+            "_sat . /_on _a _ma t s .",
+            [2, 7, 9],
+            0.5,
+            "[CLS] _the [MASK] _sat . [SEP] _a [MASK] _ran . [SEP] <pad> <pad>",
+            "- - _cat - - - - _dog - . - - -",
+            "0000001111100",
+            0,
+        ),
+        (  # another document takes its place, from a sentence on, as long as what stood there
+            "_sat . /_on _a _ma t s .",
+            [2, 7, 9],
+            0.4,
+            "[CLS] _the [MASK] _sat . [SEP] _on [MASK] _ma t [SEP] <pad> <pad>",
+            "- - _cat - - - - _a - t - - -",
+            "0000001111100",
+            1,
+        ),
+        (  # the other's only sentence has three pieces in its window, so the text that stays has no more
+            "_sat _on _the _ma t s . /_a _cat _ran",
+            [2, 7, 8],
+            0.9,
+            "[CLS] _the [MASK] _sat . [SEP] _a [MASK] _ran [SEP] <pad> <pad> <pad>",
+            "- - _cat - - - - _dog _ran - - - -",
+            "0000001111000",
+            0,
+        ),
+    ],
+)
+def test_next_sentence(other, hidden, draw, given, asked, types, label):
+    windows = sentences(CAT_AND_DOG, 10), sentences(other, 10)
+    assert pairs(NextSentence, windows, hidden, draw, [0, 0]) == (given, asked, types, label)
+
+
+@pytest.mark.parametrize(
+    ("document", "hidden", "draw", "given", "asked", "types", "label"),
+    [
+        (  # the die says that they stay as they are
+            CAT_AND_DOG,
+            [2, 7, 9],
+            0.5,
+            "[CLS] _the [MASK] _sat . [SEP] _a [MASK] _ran . [SEP] <pad> <pad>",
+            "- - _cat - - - - _dog - . - - -",
+            "0000001111100",
+            0,
+        ),
+        (  # they change places
+            CAT_AND_DOG,
+            [2, 7, 9],
+            0.4,
+            "[CLS] _a [MASK] _ran . [SEP] _the [MASK] _sat . [SEP] <pad> <pad>",
+            "- - _dog - - - - _cat - . - - -",
+            "0000001111100",
+            1,
+        ),
+        (  # the window begins within a sentence and ends within another: neither is in the pair
+            "_ma . /_the _cat . /_a _dog _ran . /_on",
+            [2, 7, 8],
+            0.1,
+            "[CLS] _a [MASK] _ran . [SEP] _the [MASK] . [SEP] <pad> <pad> <pad>",
+            "- - _dog - - - - _cat . - - - -",
+            "0000001111000",
+            1,
+        ),
+    ],
+)
+def test_sentence_order(document, hidden, draw, given, asked, types, label):
+    windows = (sentences(document, 10),)
+    assert pairs(SentenceOrder, windows, hidden, draw, [0]) == (given, asked, types, label)

@@ -35,7 +35,8 @@ class Scores:
     logit is what the discriminator says."""
 
     def __call__(self, params, inputs, *, cache=None, rng=None):
-        return Outputs(params, {"lm": Readout(params, jnp.eye(V), None, V), "replaced": params[..., 0]}, {})
+        heads = {"lm": Readout(params, jnp.eye(V), None, V), "replaced": params[..., 0], "pairs": jnp.zeros((len(params), 2))}
+        return Outputs(params, heads, {})
 
     generate = __call__
 
@@ -48,8 +49,8 @@ def logits(batch):
 
 
 def weighed(batch):
-    """[B, L]: what a term learns from; an objective of several terms has several weights."""
-    return sum(batch[name] for name in batch if name.endswith("weights")) > 0
+    """[B, L]: what a term learns from; an objective of several terms has several weights, some of whole rows."""
+    return sum(batch[name] for name in batch if name.endswith("weights") and batch[name].ndim == 2) > 0
 
 
 def numerators(objective, params, batch, model=None):
@@ -142,7 +143,7 @@ def test_what_is_given_does_not_tell_what_is_asked(objective):
         assert batch["weights"].any()
     else:
         gap = batch["tokens"] == tiny.vocab().mask
-        batch.update({name: batch[name] * gap for name in batch if name.endswith("weights")})
+        batch.update({name: batch[name] * gap for name in batch if name.endswith("weights") and batch[name].ndim == 2})
         other = {**batch, "tokens": np.where(gap, tiny.vocab().mask, batch["tokens"])}
         assert (batch["tokens"] != batch["targets"])[gap].all()
     loss = jax.jit(lambda b: objective.loss(model, params, b, jax.random.key(0)).terms)

@@ -12,7 +12,7 @@ from jaxlm.core import ConfigError, Sums
 from jaxlm.corpus import TextFiles
 from jaxlm.data.config import DataConfig
 from jaxlm.models import bert, electra, gpt2, transformer_2017
-from jaxlm.objectives import CausalLM, MaskedLM, ReplacedTokenDetection
+from jaxlm.objectives import CausalLM, MaskedLM, NextSentence, ReplacedTokenDetection, SentenceOrder
 from jaxlm.optim import AdamW
 from jaxlm.parallel.config import MeshConfig
 from jaxlm.parallel.mesh import make_mesh
@@ -233,3 +233,97 @@ def test_a_schedules_length_is_that_of_the_beginning(made):
     assert with_schedule_length(config).optimizer.steps == 10
     assert with_schedule_length(config, {"optimizer": {"steps": 6}}).optimizer.steps == 6
     assert with_schedule_length(made.config, {"optimizer": {"steps": 6}}).optimizer.steps == 10
+
+
+def stored(tmp_path, texts, objective, **settings):
+    """A config of pairs over files of these texts, with its materials."""
+    folder = tmp_path / "text"
+    folder.mkdir()
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+    config = RunConfig(
+        model=bert(**{**SIZES, "context": 48}, pairs=True),
+        objective=objective,
+        optimizer=AdamW(steps=10),
+        tokenizer=Bytes(),
+        data=DataConfig(sources=(TextFiles(folder),), seq_len=48, packing="documents", split="hash", validation_fraction=0.3),
+        train=TrainConfig(steps=10, batch_size=16),
+        log=LogConfig(tensorboard=False, progress=False),
+    )
+    text = text_of(config)
+    tokenizer = tokenizer_for(config.tokenizer, text, lambda line: None)
+    return Made(config, Materials(tokenizer, store_for(text, tokenizer, lambda line: None)))
+
+
+FILES = {f"{name}.txt": "".join(f"{word} {i} is it. " for i in range(9)) for name, word in enumerate("abcdefgh")}
+
+
+@pytest.mark.parametrize("objective", [NextSentence(), SentenceOrder()], ids=lambda o: type(o).__name__)
+def test_pairs_are_the_same_to_the_bit_on_every_mesh(tmp_path, objective):
+    made = stored(tmp_path, FILES, objective)
+    expected = first_batches(assembled(made, tmp_path, MeshConfig(1, 1, 1)))
+    assert sum(batch["pair_weights"].sum() for batch in expected) > 10
+    for sizes in [(2, 1, 1), (8, 1, 1)]:
+        for got, batch in zip(first_batches(assembled(made, tmp_path, MeshConfig(*sizes))), expected, strict=True):
+            for name in batch:
+                np.testing.assert_array_equal(got[name], batch[name], err_msg=name)
+
+
+def test_a_second_text_is_never_of_the_same_document(tmp_path):
+    made = stored(tmp_path, FILES, NextSentence())
+    rows = examples(made.config, made.materials, "train")
+    for position in range(200):
+        first, second = (set("abcdefgh") & set(made.materials.tokenizer.decode(w.ids_N)) for w in rows.windows(position))
+        assert not first & second
+
+
+def test_sentences_move_the_store_and_nothing_else(made, tmp_path):
+    kept = stored(tmp_path, FILES, SentenceOrder())
+    plain = replace(kept.config, objective=MaskedLM())
+    quiet = lambda line: None
+    tokenizer = tokenizer_for(plain.tokenizer, text_of(plain), quiet)
+    assert tokenizer.vocab.digest == kept.materials.tokenizer.vocab.digest
+    assert store_for(text_of(plain), tokenizer, quiet).path != kept.materials.store.path
+    german = replace(kept.config, objective=SentenceOrder(sentences="de"))
+    assert store_for(text_of(german), tokenizer, quiet).path != kept.materials.store.path
+    other = replace(kept.config, objective=NextSentence())
+    assert store_for(text_of(other), tokenizer, quiet).path == kept.materials.store.path
+
+
+@pytest.mark.parametrize(
+    ("texts", "objective", "words"),
+    [
+        (
+            {f"{i}.txt": f"no end {i}\n" for i in range(8)},
+            SentenceOrder(),
+            "objective SentenceOrder needs texts of several sentences, and the train text of source 'text' has none: 5 documents, "
+            "5 sentences by the rules of objective.sentences='en'. Give text with sentences, and its language",
+        ),
+        (
+            {"0.txt": FILES["0.txt"], "2.txt": FILES["2.txt"]},
+            NextSentence(),
+            "objective NextSentence pairs text with that of another document, and the train text of source 'text' is one document; "
+            "give a file or a record for each document, or add Sections() to data.steps",
+        ),
+    ],
+)
+def test_text_without_pairs(tmp_path, texts, objective, words):
+    made = stored(tmp_path, texts, objective)
+    with pytest.raises(ConfigError) as error:
+        examples(made.config, made.materials, "train")
+    assert str(error.value) == words
+
+
+def test_a_model_without_what_pairs_need(made):
+    config = replace(made.config, objective=SentenceOrder(), model=bert(**SIZES))
+    with pytest.raises(ConfigError) as error:
+        model_of(config, made.materials.tokenizer)
+    assert str(error.value) == (
+        "objective SentenceOrder reads the head 'pairs' and model.heads are ['lm']; use bert(..., pairs=True), or another objective"
+    )
+    config = replace(config, model=bert(**SIZES, pairs=True, num_token_types=0))
+    with pytest.raises(ConfigError) as error:
+        model_of(config, made.materials.tokenizer)
+    assert str(error.value) == (
+        "model.embed.num_token_types=0 and objective SentenceOrder tells 2 kinds of tokens apart; set it to 2"
+    )

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from jaxlm.models.families import dimensions
-from jaxlm.models.layers import MLP, Attention, Block, Embed, LayerNorm, LearnedPositions, Pooler, Stack, VocabHead
+from jaxlm.models.layers import MLP, Attention, Block, Classifier, Embed, LayerNorm, LearnedPositions, Pooler, Stack, VocabHead
 from jaxlm.models.transformer import Transformer
 
 SIZES = {  # layers, width, heads
@@ -26,6 +26,7 @@ def bert(
     vocab_size: int | None = None,
     dropout: float = 0.1,
     pooler: bool = False,
+    pairs: bool = False,
     norm_place: Literal["pre", "post"] = "post",
     norm_epsilon: float = 1e-12,
     num_token_types: int = 2,
@@ -37,7 +38,8 @@ def bert(
       context: the longest sequence.
       vocab_size: 30,522 in the uncased release; None: the tokenizer's.
       dropout: of embeddings, attention weights and residuals.
-      pooler: add the summary of the first token, which sentence objectives read.
+      pooler: add the summary of the first token.
+      pairs: add the two scores, of such a summary, that sentence objectives read.
       norm_place: "post" in the release; "pre" learns at higher rates without a long warm-up (arXiv:2002.04745).
       norm_epsilon: added to variances.
       num_token_types: two kinds of sentences in the release; 0: none.
@@ -55,10 +57,11 @@ def bert(
     embed = Embed(
         width, vocab_size, positions=LearnedPositions(context), num_token_types=num_token_types, norm=norm, dropout=dropout
     )
+    ends = (("pooler", Pooler()), pooler), (("pairs", Classifier(2)), pairs)
     return Transformer(
         embed=embed,
         decoder=(Stack((block,), repeats=layers),),
         norm=norm if norm_place == "pre" else None,
-        heads=(("lm", VocabHead(tied=True, bias=True, transform=True, norm=norm)), *((("pooler", Pooler()),) if pooler else ())),
+        heads=(("lm", VocabHead(tied=True, bias=True, transform=True, norm=norm)), *(end for end, wanted in ends if wanted)),
         **execution,
     )

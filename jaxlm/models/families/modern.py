@@ -4,8 +4,10 @@ zero-initialised outputs, untied output."""
 
 from typing import Literal
 
-from jaxlm.models.layers import MLP, Attention, Block, Embed, RMSNorm, Stack, VocabHead
+from jaxlm.models.layers import MLP, Attention, Block, Classifier, Embed, Pooler, RMSNorm, Stack, VocabHead
 from jaxlm.models.transformer import Transformer
+
+PAIRS = (("pairs", Classifier(2, Pooler(stddev=None), stddev=0)),)
 
 
 def modern(
@@ -17,6 +19,7 @@ def modern(
     activation: Literal["gelu", "gelu_exact", "relu", "relu_squared", "silu"] = "relu_squared",
     soft_cap: float | None = None,
     output_bias: bool = False,
+    pairs: bool = False,
     vocab_size: int | None = None,
     **execution,
 ) -> Transformer:
@@ -27,6 +30,7 @@ def modern(
       causal: False for masked models.
       soft_cap: of the logits; see `VocabHead`.
       output_bias: one number for each word of the vocabulary.
+      pairs: tell two token types apart, and add the two scores that sentence objectives read.
       vocab_size: None: the tokenizer's.
       **execution: `dtype`, `remat`, `unroll`, `kernel` of `Transformer`.
     """
@@ -43,9 +47,9 @@ def modern(
     )
     mlp = MLP(4 * embed_dim, activation, bias=False, stddev=None, output_stddev=0)
     return Transformer(
-        embed=Embed(embed_dim, vocab_size, stddev=1.0, norm=norm),
+        embed=Embed(embed_dim, vocab_size, num_token_types=2 if pairs else 0, stddev=1.0, norm=norm),
         decoder=(Stack((Block(attention, mlp, norm),), repeats=num_layers),),
         norm=norm,
-        heads=(("lm", VocabHead(tied=False, bias=output_bias, soft_cap=soft_cap, stddev=0)),),
+        heads=(("lm", VocabHead(tied=False, bias=output_bias, soft_cap=soft_cap, stddev=0)), *(PAIRS if pairs else ())),
         **execution,
     )

@@ -5,7 +5,7 @@ from jaxlm.models.layers.base import Context, Mixer, Settings
 from jaxlm.models.layers.block import Block
 from jaxlm.models.layers.cross_attention import CrossAttention
 from jaxlm.models.layers.embed import Embed
-from jaxlm.models.layers.heads import Pooler, TokenScore, VocabHead
+from jaxlm.models.layers.heads import Classifier, Pooler, TokenScore, VocabHead
 from jaxlm.models.layers.mlp import MLP
 from jaxlm.models.layers.norm import LayerNorm, RMSNorm
 from jaxlm.models.layers.positions import LearnedPositions, RotaryScaling, SinusoidalPositions
@@ -16,6 +16,7 @@ __all__ = [
     "MLP",
     "Attention",
     "Block",
+    "Classifier",
     "Context",
     "CrossAttention",
     "Embed",

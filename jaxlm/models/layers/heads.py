@@ -46,6 +46,8 @@ class Pooler(Settings):
     stddev: float | None = 0.02
     """Of initial weights; None: 1 / sqrt(fan in)."""
 
+    once_a_row = True
+
     def build(self, name: str) -> nn.Module:
         return PoolerModule(self, name=name)
 
@@ -61,6 +63,23 @@ class TokenScore(Settings):
 
     def build(self, name: str) -> nn.Module:
         return TokenScoreModule(self, name=name)
+
+
+@dataclass(frozen=True)
+class Classifier(Settings):
+    """Scores of some classes of a text, from BERT's summary of it: [B, num_classes], float32 (arXiv:1810.04805, section 3.1)."""
+
+    num_classes: int = 2
+    """Classes; a sentence objective has two, one for pairs as they should be."""
+    pooler: Pooler = Pooler()
+    """The summary."""
+    stddev: float | None = 0.02
+    """Of initial weights of the scores; None: 1 / sqrt(fan in); 0: zeros."""
+
+    once_a_row = True
+
+    def build(self, name: str) -> nn.Module:
+        return ClassifierModule(self, name=name)
 
 
 class VocabHeadModule(nn.Module):
@@ -97,3 +116,13 @@ class TokenScoreModule(nn.Module):
         s = self.settings
         h_BLD = ACTIVATIONS[s.activation](dense(self, "kernel", x_BLD, x_BLD.shape[-1], s.stddev))
         return dense(self, "score", h_BLD.astype(jnp.float32), 1, s.stddev)[..., 0]
+
+
+class ClassifierModule(nn.Module):
+    settings: Classifier
+
+    @nn.compact
+    def __call__(self, x_BLD: Float[Array, "B L D"], table_VD: Float[Array, "V D"], vocab_size: int) -> Float[Array, "B C"]:
+        s = self.settings
+        x_BD = s.pooler.build("pooler")(x_BLD, table_VD, vocab_size)
+        return dense(self, "score", x_BD.astype(jnp.float32), s.num_classes, s.stddev)

@@ -1,0 +1,41 @@
+"""Long documents as several."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from jaxlm.core import Document, Step
+from jaxlm.core.errors import require_at_least
+from jaxlm.corpus.steps.paragraphs import BETWEEN
+
+
+@dataclass(frozen=True)
+class Sections(Step):
+    """Cuts each document at blank lines into documents of at most so many characters; a longer paragraph is one of its own.
+
+    For objectives that set a text against another document's, where all text is one file or a few books. The parts' ids are the
+    document's with `#1`, `#2`, ... behind; together they are its text. Parallel text stays whole.
+    """
+
+    max_chars: int = 20_000
+    """Characters of the longest part, as far as paragraphs allow."""
+
+    def __post_init__(self) -> None:
+        require_at_least(1, "data.steps: Sections", self, "max_chars")
+
+    def __call__(self, documents: Iterable[Document]) -> Iterator[Document]:
+        for document in documents:
+            if len(document.streams) > 1 or len(document.text) <= self.max_chars:
+                yield document
+                continue
+            for number, part in enumerate(self._parts(document.text), 1):
+                yield document._replace(id=f"{document.id}#{number}", streams=dict.fromkeys(document.streams, part))
+
+    def _parts(self, text: str) -> Iterator[str]:
+        begin = end = 0
+        for paragraph in [*(match.end() for match in BETWEEN.finditer(text)), len(text)]:
+            if paragraph - begin > self.max_chars and end > begin:
+                yield text[begin:end]
+                begin = end
+            end = paragraph
+        if end > begin:
+            yield text[begin:end]

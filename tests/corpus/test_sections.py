@@ -1,0 +1,28 @@
+import pytest
+
+from jaxlm.core import ConfigError, Document
+from jaxlm.corpus import Sections
+
+
+def sections(document, **settings):
+    return [(part.id, part.text) for part in Sections(**settings)([document])]
+
+
+def test_long_documents_are_cut_at_blank_lines_and_nothing_is_lost():
+    text = "one\n\ntwo two\n \nthree three three three\n\nfour\n\n\nfive\n"
+    parts = sections(Document.of("x", text), max_chars=14)
+    assert parts == [
+        ("x#1", "one\n\n"),
+        ("x#2", "two two\n \n"),
+        ("x#3", "three three three three\n\n"),
+        ("x#4", "four\n\n\nfive\n"),
+    ]
+    assert "".join(part for _, part in parts) == text
+
+
+def test_what_is_short_or_parallel_stays_whole():
+    assert sections(Document.of("x", "a\n\nb"), max_chars=4) == [("x", "a\n\nb")]
+    pair = Document("x", {"en": "a\n\nb", "de": "c\n\nd"})
+    assert list(Sections(1)([pair])) == [pair]
+    with pytest.raises(ConfigError, match=r"data\.steps: Sections\.max_chars=0 must be at least 1"):
+        Sections(0)
