@@ -12,12 +12,12 @@ from jaxlm.core import ConfigError, Inputs
 from jaxlm.core.noise import row_keys
 from jaxlm.models.layers.relative_bias import buckets
 
-L, S = 8, 6
+L, S = 16, 6
 RNG = np.random.default_rng(0)
-SEGMENTS_L = np.array([1, 1, 1, 2, 2, 3, 3, 0], np.int32)
+SEGMENTS_L = np.array([1] * 11 + [2] * 2 + [3] * 2 + [0], np.int32)  # the first has distances that share buckets
 ENCODER_SEGMENTS_S = np.array([1, 1, 2, 2, 2, 0], np.int32)  # nothing for the decoder's third document
 ENCODER = Inputs(RNG.integers(7, 61, (1, S)), np.array([[0, 1, 0, 1, 2, 0]]), ENCODER_SEGMENTS_S[None])
-POSITIONS_L = np.array([0, 1, 2, 0, 1, 0, 1, 0], np.int32)
+POSITIONS_L = np.array([*range(11), 0, 1, 0, 1, 0], np.int32)
 INPUTS = Inputs(RNG.integers(7, 61, (1, L)), POSITIONS_L[None], SEGMENTS_L[None], np.zeros(1, np.int32), encoder=ENCODER)
 REAL_L = SEGMENTS_L > 0
 
