@@ -17,6 +17,7 @@ import jaxlm
 from jaxlm.core import UserError
 from jaxlm.corpus import ParallelLines
 from jaxlm.evaluate.translation import bleu, require_sacrebleu, translate
+from jaxlm.train.waiting import waiting
 
 SHOWN = 3
 
@@ -27,7 +28,8 @@ def measured(run: Path, folder: Path, num_beams: int, length_penalty: float) -> 
     loaded, begun = jaxlm.load(run), time.monotonic()
     sources, references = ([pair[side] for pair in pairs] for side in ("en", "de"))
     settings = {"num_beams": num_beams, "length_penalty": length_penalty}
-    answers = translate(loaded.model, loaded.params, loaded.tokenizer, sources, **settings)
+    with waiting(f"translating {len(sources):,} texts"):
+        answers = translate(loaded.model, loaded.params, loaded.tokenizer, sources, **settings)
     seconds = round(time.monotonic() - begun, 1)
     score, signature = bleu(answers, references)
     for k in range(SHOWN):
