@@ -1,4 +1,4 @@
-"""A discriminator of 0.6 million parameters beside a generator of half its width, on Python's own documentation.
+"""A discriminator of 0.5 million parameters beside a generator of half its width, on Python's own documentation.
 
     jaxlm train nano/electra
 
