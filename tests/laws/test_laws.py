@@ -18,9 +18,7 @@ from jaxlm.models.transformer import Transformer
 from jaxlm.objectives import (
     CausalLM,
     MaskedLM,
-    NextSentence,
     ReplacedTokenDetection,
-    SentenceOrder,
     replaced,
     token_nll,
 )
@@ -31,7 +29,7 @@ def broken(subject, law):
     return [verdict.law for verdict in verdicts(law, subject) if verdict.holds is False]
 
 
-@pytest.mark.parametrize("objective", [CausalLM(), MaskedLM(), NextSentence(), SentenceOrder()], ids=lambda o: type(o).__name__)
+@pytest.mark.parametrize("objective", [CausalLM(), MaskedLM()], ids=lambda o: type(o).__name__)
 def test_ours_hold(subject_of, objective):
     found = list(judge(subject_of(objective, embed_dim=128)))
     assert not [verdict for _, verdict in found if verdict.holds is False]
