@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, dataclass
+from dataclasses import MISSING, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from jaxlm.cli.command import Command, flag, positional
@@ -53,7 +53,7 @@ def run(arguments: GenerateArguments) -> Mapping[str, Any]:
     from jaxlm.train.waiting import awaited
 
     loaded = load(arguments.run, trust=arguments.trust)
-    prompts = arguments.prompt
+    settings, prompts = replace(settings, prefix=loaded.prefix), arguments.prompt
     _note_long(prompts, loaded)
     pieces = awaited("compiling, to write", stream_pieces(loaded.model, loaded.params, loaded.tokenizer, prompts, settings))
     beginnings = ["" if loaded.model.encoder else prompt for prompt in prompts]

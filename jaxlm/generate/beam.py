@@ -71,6 +71,7 @@ def search(
     beams: Beams,
     stop_ids: Collection[int],
     encoder_texts: Sequence[np.ndarray] = (),
+    prefix: bool = False,
     vocab_size: int,
 ) -> list[list[Found]]:
     """The best texts after each prompt, at most `num_beams`, the best first.
@@ -84,12 +85,14 @@ def search(
       limits: the most tokens of each text, at least 1. Prompt and limit together must fit the model's `max_length`.
       stop_ids: ids that end a text.
       encoder_texts: ids_N that an encoder-decoder's encoder reads, one text a prompt.
+      prefix: a prompt's tokens see each other, also those after them.
       vocab_size: ids from here on (a model may have more than its tokenizer) are never taken.
     """
     N = beams.num_beams
     alive, found = [[_Beam(0.0, 0, (), ())] for _ in prompts], [list[Found]() for _ in prompts]
     lengths_R = np.repeat([len(ids_N) for ids_N in prompts], N)
-    logits_RV, cache = _rows(*begun(model, params, prompts, encoder_texts, max(limits)), np.repeat(np.arange(len(prompts)), N))
+    begin = begun(model, params, prompts, encoder_texts, max(limits), prefix=prefix)
+    logits_RV, cache = _rows(*begin, np.repeat(np.arange(len(prompts)), N))
     for number in range(max(limits)):
         sums_BN = _array(alive, N, lambda beam: beam.total, -np.inf, np.float32)
         likeliest = _likeliest(logits_RV, sums_BN, num=N * (1 + len(stop_ids)), vocab_size=vocab_size)

@@ -38,6 +38,8 @@ class Continuation:
     """Ids that end a text, beside the tokenizer's end token."""
     top: int = 0
     """Tell so many of the likeliest tokens at each place."""
+    prefix: bool = False
+    """Prompts are read both ways, as prefixes were by a model that learnt `PrefixLM`."""
     beams: Beams | None = None
     """Search the likeliest texts, `num_samples` of each prompt, in place of drawing."""
 
@@ -119,7 +121,7 @@ def generate_texts(model: Any, params: Any, tokenizer: Tokenizer, prompts: Seque
 
     Args:
       **settings: `max_tokens`, `temperature` (0: greedy), `top_k`, `top_p`, `num_beams`, `length_penalty`, `num_samples`, `seed`,
-        `stop_ids`; see `Continuation`, `Sampling` and `Beams`.
+        `stop_ids`, `prefix`; see `Continuation`, `Sampling` and `Beams`.
 
     Returns:
       len(prompts) * num_samples texts, those of one prompt together.
@@ -203,6 +205,7 @@ def _drawn(model: Any, params: Any, tokenizer: Tokenizer, given: Sequence[_Given
         keys_B=_keys(settings.seed, rows),
         sampling=settings.sampling,
         stop_ids=stop_ids,
+        prefix=settings.prefix,
         encoder_texts=[each.read_N for each, _ in rows if each.read_N is not None],
         vocab_size=tokenizer.vocab.size,
         top=settings.top,
@@ -229,6 +232,7 @@ def _searched(
         limits=[each.limit for each in given],
         beams=beams,
         stop_ids=stop_ids,
+        prefix=settings.prefix,
         encoder_texts=[each.read_N for each in given if each.read_N is not None],
         vocab_size=tokenizer.vocab.size,
     )

@@ -44,6 +44,7 @@ def stream(
     sampling: Sampling,
     stop_ids: Collection[int] = (),
     encoder_texts: Sequence[np.ndarray] = (),
+    prefix: bool = False,
     vocab_size: int,
     top: int = 0,
 ) -> Iterator[Step]:
@@ -55,11 +56,12 @@ def stream(
       limits: the most tokens of each row, at least 1. Prompt and limit together must fit the model's `max_length`.
       keys_B: a jax key a row; the n-th token is drawn with n folded in.
       encoder_texts: ids_N that an encoder-decoder's encoder reads, one text a row.
+      prefix: a prompt's tokens see each other, also those after them.
       stop_ids: ids that end a row; the step with such an id is its last.
       vocab_size: ids from here on (a model may have more than its tokenizer) are never drawn.
       top: how many of the likeliest tokens a step tells.
     """
-    logits_BV, cache = begun(model, params, prompts, encoder_texts, max(limits))
+    logits_BV, cache = begun(model, params, prompts, encoder_texts, max(limits), prefix=prefix)
     limits_B, positions_B = np.array(limits), np.array([len(ids_N) for ids_N in prompts], np.int32)
     running_B = np.ones(len(prompts), bool)
     for number in range(limits_B.max()):
@@ -74,10 +76,12 @@ def stream(
 
 
 def begun(
-    model: Any, params: Any, prompts: Sequence[np.ndarray], encoder_texts: Sequence[np.ndarray], limit: int
+    model: Any, params: Any, prompts: Sequence[np.ndarray], encoder_texts: Sequence[np.ndarray], limit: int, *, prefix: bool
 ) -> tuple[Array, Cache]:
     """The scores of each row's next token, and the cache with the prompts in it and room for so many tokens more."""
     inputs = padded(prompts, "left")
+    if prefix:
+        inputs = inputs._replace(prefix_BL=inputs.segments_BL > 0)
     if encoder_texts:
         inputs = inputs._replace(encoder=padded(encoder_texts, "right"))
     return _prefill(params, inputs, model=model, length=inputs.tokens_BL.shape[1] + bucket(limit))

@@ -69,6 +69,10 @@ class Blend(Objective):
         return self._objectives()[0].sentences
 
     @property
+    def prefix(self) -> bool:  # type: ignore[override]
+        return self._objectives()[0].prefix
+
+    @property
     def attention(self) -> Literal["causal", "bidirectional", "any"]:  # type: ignore[override]
         return self._objectives()[0].attention
 

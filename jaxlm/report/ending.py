@@ -52,7 +52,7 @@ def show_ending(run: Run, params: Any, tokenizer: Tokenizer, store: Store, summa
     if log.samples and streams:
         _show_pairs(model, params, tokenizer, pairs(store, tokenizer, streams, log.samples), say)
     elif log.samples and model.attention == "causal" and not model.encoder:
-        _show_samples(model, params, tokenizer, openings(store, tokenizer, log.samples), say)
+        _show_samples(run, params, tokenizer, openings(store, tokenizer, log.samples), say)
     elif log.samples and not model.encoder and tokenizer.vocab.mask is not None:
         _show_filled(model, params, tokenizer, gaps(store, tokenizer, log.samples), say)
     say(f"\nThe run lies in {_short(run.folder)}. Next:")
@@ -87,12 +87,13 @@ def _comparison(ours: float, store: Store, tokenizer: Tokenizer) -> str:
     return "\n".join(lines)
 
 
-def _show_samples(model: Any, params: Any, tokenizer: Tokenizer, prompts: list[str], say: Say) -> None:
+def _show_samples(run: Run, params: Any, tokenizer: Tokenizer, prompts: list[str], say: Say) -> None:
+    model, prefix = run.model, run.objective.prefix
     for number, prompt in enumerate(prompts, 1):
         say(f"\nsample {number}: {prompt!r}, and how the model goes on")
         used = 1 + len(tokenizer.encode_batch([prompt])[0])
         room = 60 if model.max_length is None else min(60, model.max_length - used)
-        settings = Continuation.of(temperature=0.7, top_k=50, seed=number, max_tokens=room)
+        settings = Continuation.of(temperature=0.7, top_k=50, seed=number, max_tokens=room, prefix=prefix)
         pieces = awaited("compiling, to write", stream_pieces(model, params, tokenizer, [prompt], settings))
         print("  | " + prompt.replace("\n", "\n  | "), end="", flush=True)
         for piece in pieces:

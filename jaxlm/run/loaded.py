@@ -11,6 +11,7 @@ from jaxlm.checkpoint.config import CheckpointConfig
 from jaxlm.checkpoint.store import CheckpointStore
 from jaxlm.core import ConfigError, RunError
 from jaxlm.models.layers.base import Settings
+from jaxlm.objectives.base import Objective
 from jaxlm.parallel.config import MeshConfig
 from jaxlm.parallel.mesh import make_mesh
 from jaxlm.parallel.shardings import param_shardings
@@ -34,6 +35,8 @@ class Loaded:
     """Of the checkpoint."""
     seq_len: int
     """Tokens of the rows that it was trained on."""
+    prefix: bool
+    """Whether it learnt to read the beginning of a text both ways: it then reads prompts so."""
     summary: dict[str, Any]
     """The run's last values; {} where it has not come to its end."""
 
@@ -42,6 +45,7 @@ class Loaded:
         from jaxlm.generate import SETTINGS, Continuation, generate_texts
 
         require_names(settings, SETTINGS, "generate", "it")
+        settings = {"prefix": self.prefix, **settings}
         construct(lambda: Continuation.of(**settings), "generate")  # a wrong type is one message too
         return generate_texts(self.model, self.params, self.tokenizer, _texts(prompts, "generate: prompts"), **settings)
 
@@ -75,7 +79,8 @@ def load_run(where: str | Path, *, trust: bool = False) -> Loaded:
     step = newest_step(folder)
     model, tokenizer = model_and_tokenizer(folder, trust=trust)
     seq_len = read_json(folder.config)["data"]["seq_len"]
-    return Loaded(folder.path, model, restored_params(folder, model), tokenizer, step, seq_len, _summary(folder))
+    about = step, seq_len, _reads_prefix(folder, trust), _summary(folder)
+    return Loaded(folder.path, model, restored_params(folder, model), tokenizer, *about)
 
 
 def run_folder(where: str | Path, key: str = "RUN") -> RunFolder:
@@ -134,6 +139,13 @@ def require_stored(folder: RunFolder, abstract: Any) -> None:
     """Raises RunError where the newest checkpoint has other parameters than these; reads their shapes alone."""
     with _checkpoints(folder) as store:
         store.require_params(abstract)
+
+
+def _reads_prefix(folder: RunFolder, trust: bool) -> bool:
+    try:
+        return read_group(folder.config, "objective", Objective, trust=trust).prefix
+    except ConfigError:  # the recipe's own: a model generates without it
+        return False
 
 
 def _checkpoints(folder: RunFolder) -> "closing[CheckpointStore]":

@@ -130,3 +130,17 @@ def test_the_model_is_not_compiled_anew_for_other_sampling():
     before = decode._advance._cache_size()
     continuations(m, p, PROMPTS[:1], [4], sampling=Sampling(top_k=3), top=2)
     assert decode._advance._cache_size() == before
+
+
+@pytest.mark.parametrize("prefix", [False, True])
+def test_a_prompt_that_is_a_prefix_is_read_both_ways(prefix):
+    m = model("llama")
+    p = params(m)
+    ids, steps = continuations(m, p, PROMPTS, [4] * 4, prefix=prefix)
+    for row, prompt in enumerate(PROMPTS):
+        whole_L = np.concatenate([prompt, ids[row]])
+        inputs = Inputs(*(x_L[None] for x_L in (whole_L, np.arange(len(whole_L)), np.ones(len(whole_L), np.int32))))
+        of_prompt_BL = np.arange(len(whole_L))[None] < len(prompt)
+        logits_LV = m(p, inputs._replace(prefix_BL=of_prompt_BL) if prefix else inputs).heads["lm"].logits()[0]
+        expected = jax.nn.log_softmax(logits_LV)[np.arange(len(prompt) - 1, len(whole_L) - 1), ids[row]]
+        np.testing.assert_allclose([step.log_probs_B[row] for step in steps], expected, atol=1e-5)

@@ -1,6 +1,7 @@
 """`jaxlm.fit` and `jaxlm.load`: what comes back, what goes on, what is refused."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -76,6 +77,16 @@ def test_settings_of_generate_are_checked(run):
         with pytest.raises(ConfigError) as error:
             run[0].generate("a", **settings)
         assert str(error.value) == words
+
+
+def test_what_the_objective_says_of_prompts_is_kept(run, place):
+    assert not run[0].prefix
+    copy = place / "prefix"
+    shutil.copytree(run[0].dir, copy)
+    node = json.loads((copy / "config.json").read_text())
+    for objective, prefix in {"jaxlm.objectives.prefix:PrefixLM": True, "recipe:Own": False}.items():
+        (copy / "config.json").write_text(json.dumps({**node, "objective": {"type": objective}}))
+        assert jaxlm.load(copy).prefix == prefix
 
 
 def test_what_is_no_config_or_hook_is_refused(config):
