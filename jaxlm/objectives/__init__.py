@@ -37,5 +37,15 @@ __all__ = [
     "token_nll",
 ]
 
-OBJECTIVES = (CausalLM, FillInMiddle, MaskedLM, NextSentence, PrefixLM, ReplacedTokenDetection, SentenceOrder, Seq2Seq)
+OBJECTIVES = (
+    CausalLM,
+    FillInMiddle,
+    MaskedLM,
+    NextSentence,
+    PrefixLM,
+    ReplacedTokenDetection,
+    SentenceOrder,
+    Seq2Seq,
+    SpanCorruption,
+)
 """Those that the shared laws are tested on."""
