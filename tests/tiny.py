@@ -17,6 +17,7 @@ from jaxlm.objectives import CausalLM, MaskedLM, Objective, ReplacedTokenDetecti
 
 VOCAB_SIZE, SEQ_LEN = 61, 16
 SIZES: dict[str, dict[str, Any]] = {
+    "albert": {"context": 32, "table_dim": 24, "dropout": 0.0},
     "bert": {"context": 32, "dropout": 0.0},
     "electra": {"context": 32, "dropout": 0.0, "table_dim": 16, "generator_size": 0.5},
     "gemma": {"num_kv_heads": 2, "head_dim": 16, "window": 4},
@@ -24,6 +25,7 @@ SIZES: dict[str, dict[str, Any]] = {
     "gpt3": {"context": 32, "dropout": 0.0, "band": 4},
     "llama": {"num_kv_heads": 2},
     "llama3": {"num_kv_heads": 2, "rotary_scaling": RotaryScaling(context=16)},
+    "mixtral": {"num_kv_heads": 2, "mlp_dim": 48, "num_experts": 4},
     "modern": {},
     "qwen3": {"num_kv_heads": 2, "head_dim": 16},
     "roberta": {"context": 32, "dropout": 0.0},

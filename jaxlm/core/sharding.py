@@ -5,12 +5,22 @@ around its own tracing, so that it cannot be forgotten; with none (a model calle
 returned as it is.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Protocol
 
-Resolver = Callable[[Any, tuple[str | None, ...]], Any]
+
+class Resolver(Protocol):
+    """What logical names mean on a mesh."""
+
+    def __call__(self, x: Any, names: tuple[str | None, ...]) -> Any:
+        """`x`, constrained."""
+
+    def within_shards(self, function: Callable[..., Any], rows: Sequence[Any], whole: Sequence[Any]) -> Any:
+        """See `within_shards` below."""
+
+
 _resolver: ContextVar[Resolver | None] = ContextVar("resolver", default=None)
 
 
@@ -19,6 +29,18 @@ def constrain(x: Any, *names: str | None) -> Any:
     assert x.ndim == len(names), f"{len(names)} logical names {names} for an array of shape {x.shape}"
     resolver = _resolver.get()
     return x if resolver is None else resolver(x, names)
+
+
+def within_shards(function: Callable[..., Any], rows: Sequence[Any], whole: Sequence[Any]) -> Any:
+    """`function(*rows, *whole)` by each device for its own rows alone: what is sorted there asks no other device.
+
+    Args:
+      function: gives an array [B, ...], each row of which depends on that row of `rows` and on `whole`; calls no `constrain`.
+      rows: arrays [B, ...]; B is cut as the batch is.
+      whole: arrays that each device is given all of.
+    """
+    resolver = _resolver.get()
+    return function(*rows, *whole) if resolver is None else resolver.within_shards(function, rows, whole)
 
 
 @contextmanager

@@ -57,6 +57,7 @@ def held_out_loss(
         sums, weights, rows = jax.tree.map(lambda *leaves: math.fsum(map(float, leaves)), *jax.device_get(results))
         weights = {name: weight or 1.0 for name, weight in weights.items()}
         metrics = {f"eval/{name}": total / (weight or 1.0) for name, (total, weight) in sums.metrics.items()}
+        metrics |= {f"eval/{name}": total / (rows or 1.0) for name, total in sums.aux.items()}
         metrics["eval/loss"] = float(total_loss(sums, weights, rows or 1.0))
         nats = metrics.pop("eval/nll", None)
         if nats is not None and objective.bits_name:

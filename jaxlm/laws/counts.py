@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+import flax.linen as nn
 import jax
 import numpy as np
 
@@ -30,8 +31,12 @@ def flops(subject: Subject) -> Iterator[Verdict]:
 
 
 def counted_flops(subject: Subject) -> float:
-    """XLA's count of the products in a gradient through all heads of all parts."""
-    model = subject.model.computed(unroll=True, remat="none", kernel="plain")
+    """XLA's count of the products in a gradient through all heads of all parts.
+
+    Of experts the model has as many as a token takes, so that every one of them multiplies every token: XLA counts products
+    of many groups as if each token took all, and on CPUs so it is computed.
+    """
+    model = subject.model.all_active().computed(unroll=True, remat="none", kernel="plain")
     texts = [_text(length) for length in subject.lengths]
     inputs = texts[0]._replace(encoder=texts[1] if len(texts) > 1 else None)
 
@@ -39,7 +44,7 @@ def counted_flops(subject: Subject) -> float:
         heads = [head for part, own in model.parts(params) for head in part(own, inputs).heads.values()]
         return sum(((head.logits() if isinstance(head, Readout) else head).astype("float32") ** 2).sum() for head in heads)
 
-    analysis = jax.jit(jax.grad(total)).lower(subject.params).compile().cost_analysis()
+    analysis = jax.jit(jax.grad(total)).lower(nn.unbox(model.abstract_params())).compile().cost_analysis()
     assert analysis is not None, "XLA tells what a program costs"
     return analysis["flops"]
 

@@ -1,5 +1,6 @@
 """One transformer, or a pair of them; families are values."""
 
+from jaxlm.models.families.albert import albert
 from jaxlm.models.families.bert import bert
 from jaxlm.models.families.electra import electra
 from jaxlm.models.families.gemma import gemma
@@ -7,6 +8,7 @@ from jaxlm.models.families.gpt2 import gpt2
 from jaxlm.models.families.gpt3 import gpt3
 from jaxlm.models.families.llama import llama
 from jaxlm.models.families.llama3 import llama3
+from jaxlm.models.families.mixtral import mixtral
 from jaxlm.models.families.modern import modern
 from jaxlm.models.families.qwen3 import qwen3
 from jaxlm.models.families.roberta import roberta
@@ -21,6 +23,7 @@ __all__ = [
     "Model",
     "Pair",
     "Transformer",
+    "albert",
     "bert",
     "electra",
     "gemma",
@@ -28,6 +31,7 @@ __all__ = [
     "gpt3",
     "llama",
     "llama3",
+    "mixtral",
     "modern",
     "qwen3",
     "roberta",

@@ -86,8 +86,9 @@ class Transformer(Model):
         if rng is not None:
             assert inputs.rows_B is not None, "noise is keyed by row: inputs need rows_B where rng is given"
             noise_B = row_keys(rng, inputs.rows_B)
-        module: Any = self.build()  # `apply` is typed as if it could return variables too
-        return module.apply({"params": params}, inputs, cache, noise_B)
+        out, variables = self.build().apply({"params": params}, inputs, cache, noise_B, mutable=["aux"])
+        assert isinstance(out, Outputs)
+        return out._replace(aux=_summed_over_layers(variables.get("aux", {})))
 
     def parts(self, params: Params) -> tuple[tuple[Any, Params], ...]:
         return ((self, params),)
@@ -126,19 +127,31 @@ class Transformer(Model):
     def dim(self) -> int:
         return self.width or self.embed.embed_dim
 
+    def num_active_params(self) -> int:
+        """Those that have a part in one token; less than all where it takes some of many experts."""
+        return self.num_params() - sum(stack.num_idle(self.dim()) // stack.num_sharers() for stack in self.decoder + self.encoder)
+
+    def all_active(self) -> "Transformer":
+        """The same with no more experts than a token takes: a model of as many FLOPs a token, which XLA can count."""
+        encoder, decoder = (tuple(stack.all_active() for stack in stacks) for stacks in (self.encoder, self.decoder))
+        return replace(self, encoder=encoder, decoder=decoder)
+
     def flops_per_token(self, seq_len: int, encoder_length: int = 0) -> float:
         """Floating point operations of one training token, forward and backward: of rows of `seq_len` tokens, or of as many and
         `encoder_length` of the encoder's, those of a row over all its tokens.
 
-        6 a weight that multiplies activations, and what each layer adds where tokens meet (`Block.flops_per_token`).
-        Look-ups cost nothing, the output table is counted where it scores.
+        6 a weight that multiplies activations, once for each layer that has it, without experts that a token does not take, and
+        what each layer adds where tokens meet (`Block.flops_per_token`). Look-ups cost nothing, the output table is counted
+        where it scores.
         """
-        weights = {"decoder": 0.0, "encoder": 0.0}
-        once = {name for name, head in self.heads if getattr(head, "once_a_row", False)}
+        sides = {"decoder": self.decoder, "encoder": self.encoder}
+        times = {f"{side}_{i}": float(stack.num_sharers()) for side, stacks in sides.items() for i, stack in enumerate(stacks)}
+        times |= {name: 1 / seq_len for name, head in self.heads if getattr(head, "once_a_row", False)}
+        weights = {side: -float(sum(stack.num_idle(self.dim()) for stack in stacks)) for side, stacks in sides.items()}
         for name, leaf in leaf_names(nn.unbox(self.abstract_params())):
             if not LOOKED_UP.search(name):
-                share = 1 / seq_len if name.split("/")[0] in once else 1
-                weights["encoder" if OF_ENCODER_TOKENS.search(name) else "decoder"] += leaf.size * share
+                size = leaf.size * times.get(name.split("/")[0], 1)
+                weights["encoder" if OF_ENCODER_TOKENS.search(name) else "decoder"] += size
         if any(getattr(head, "tied", False) for _, head in self.heads):
             weights["decoder"] += self.embed.table_rows() * self.embed.embed_dim
 
@@ -228,6 +241,15 @@ class TransformerModule(nn.Module):
             first += stack.num_layers()
             filled.append(cache)
         return x_BLD, None if caches is None else tuple(filled)
+
+
+def _summed_over_layers(aux: Any) -> dict[str, Array]:
+    """Name -> [B], of losses [..., B] that layers add (`layers.base.add_loss`)."""
+    sums: dict[str, Array] = {}
+    for path, rows_B in leaf_names(aux):
+        name = path.split("/")[-1]
+        sums[name] = sums.get(name, 0.0) + rows_B.reshape(-1, rows_B.shape[-1]).sum(0)
+    return sums
 
 
 def _context(inputs: Inputs, cache: Cache | None, noise_B: Array | None, kernel: str) -> tuple[Context, Cache | None]:

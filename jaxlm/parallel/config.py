@@ -13,3 +13,5 @@ class MeshConfig:
     """Parts into which parameters and optimizer state are cut, each with its own rows (ZeRO-3)."""
     tensor: int = 1
     """Parts into which heads, MLP and vocabulary are cut (Megatron-style)."""
+    expert: int = 1
+    """Parts into which the experts of each layer are dealt out, each with its own rows."""

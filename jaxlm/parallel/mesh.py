@@ -12,7 +12,7 @@ from jax.sharding import AxisType, Mesh
 from jaxlm.core import ConfigError
 from jaxlm.parallel.config import MeshConfig
 
-AXES = ("data", "fsdp", "tensor")
+AXES = ("data", "fsdp", "tensor", "expert")
 
 
 def make_mesh(config: MeshConfig, devices: Sequence[Any] | None = None) -> Mesh:
@@ -47,13 +47,15 @@ def axis_sizes(config: MeshConfig, num_devices: int) -> tuple[int, ...]:
 
 
 def _words(sizes: Sequence[int]) -> str:
-    return ", ".join(f"mesh.{axis}={size}" for axis, size in zip(AXES, sizes, strict=True))
+    """Of all axes; of that of experts, which few models have, where it is asked for."""
+    return ", ".join(f"mesh.{axis}={size}" for axis, size in zip(AXES, sizes, strict=True) if axis != "expert" or size != 1)
 
 
 def _nearest(sizes: Sequence[int], num_devices: int) -> list[tuple[int, ...]]:
     """All sizes that would do, those that change the fewest of the given ones first, then by how much they change them."""
     divisors = [n for n in range(1, num_devices + 1) if num_devices % n == 0]
-    would_do = [found for found in product(divisors, repeat=len(AXES)) if prod(found) == num_devices]
+    choices = [[1] if axis == "expert" and size == 1 else divisors for axis, size in zip(AXES, sizes, strict=True)]
+    would_do = [found for found in product(*choices) if prod(found) == num_devices]
 
     def changes(found: tuple[int, ...]) -> tuple[int, float]:
         pairs = [(size, new) for size, new in zip(sizes, found, strict=True) if size != -1]

@@ -23,6 +23,12 @@ METRICS = {
     ),
     "train/discriminator_accuracy": Metric("share", "tokens that the discriminator holds rightly for replaced or not"),
     "train/replaced": Metric("share", "of all tokens, those that the generator replaced by another"),
+    "train/router_balance": Metric(
+        "nats a row", "the part of train/loss that evens out how often experts are taken, over all layers (models with experts)"
+    ),
+    "train/router_z": Metric(
+        "nats a row", "the part of train/loss that keeps the routers' logits near 0, over all layers (models with experts)"
+    ),
     "train/grad_norm": Metric("", "length of the whole gradient, before it is clipped"),
     "train/learning_rate": Metric("", "the rate of this step, as the schedule has it"),
     "eval/loss": Metric("nats", "the loss over the held-out text, without dropout: sums over all of it, divided once"),
@@ -39,6 +45,8 @@ METRICS = {
     "eval/discriminator_nll": Metric("nats a token", "as above"),
     "eval/discriminator_accuracy": Metric("share", "as above"),
     "eval/replaced": Metric("share", "as above"),
+    "eval/router_balance": Metric("nats a row", "as train/router_balance, over the held-out text"),
+    "eval/router_z": Metric("nats a row", "as train/router_z, over the held-out text"),
     "data/position": Metric("rows", "rows of training text seen so far: the number of the next"),
     "perf/tokens_per_s": Metric(
         "tokens a second", "places of rows, padding among them, since the start; without compiling, evaluation, saving"

@@ -39,7 +39,7 @@ def train_step(
       optimizer: an `optax.GradientTransformation`.
 
     Returns:
-      The next state, and the batch's sums with "loss" and "grad_norm" among its metrics.
+      The next state, and the batch's sums with "loss", "grad_norm" and the model's own losses among its metrics.
     """
     weights, rows = denominators(objective, batch)
 
@@ -66,6 +66,7 @@ def train_step(
     )
     one = jnp.ones(())
     watched = {"loss": (total_loss(sums, weights, rows), one), "grad_norm": (optax.tree.norm(gradient), one)}
+    watched |= {name: (value, rows) for name, value in sums.aux.items()}
     return state, sums._replace(metrics={**sums.metrics, **watched})
 
 

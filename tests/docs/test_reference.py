@@ -19,14 +19,17 @@ RECIPE = """
 from pathlib import Path
 from jaxlm.corpus import TextFiles
 from jaxlm.data.config import DataConfig
-from jaxlm.models import bert, electra, gpt2
+from jaxlm.models import bert, electra, mixtral
 from jaxlm.objectives import CausalLM, MaskedLM, ReplacedTokenDetection
 from jaxlm.optim import AdamW
 from jaxlm.run.config import RunConfig
 from jaxlm.tokenizer import Bytes
 from jaxlm.train.config import LogConfig, TrainConfig
 
-KINDS = {"causal": (gpt2, CausalLM), "masked": (bert, MaskedLM), "replaced": (electra, ReplacedTokenDetection)}
+def experts(context: int, **sizes):
+    return mixtral(**sizes)
+
+KINDS = {"causal": (experts, CausalLM), "masked": (bert, MaskedLM), "replaced": (electra, ReplacedTokenDetection)}
 
 def config(*, kind: str) -> RunConfig:
     family, objective = KINDS[kind]

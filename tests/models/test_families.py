@@ -5,7 +5,7 @@ import pytest
 
 from jaxlm.core import ConfigError
 from jaxlm.core.lookup import load
-from jaxlm.models import bert, electra, gpt2, gpt3, llama, transformer_2017
+from jaxlm.models import bert, electra, gpt2, gpt3, llama, mixtral, transformer_2017
 from jaxlm.models.families import FAMILIES
 from jaxlm.models.layers import Pooler, Stack, in_turn
 
@@ -32,8 +32,18 @@ PUBLISHED = [  # family, size, vocabulary, parameters of the released weights
     ("gemma", "2b", 256_128, 590_118_912 + 2_024_517_888),
     ("gemma", "9b", 256_128, 917_962_752 + 8_324_201_984),
     ("gemma", "27b", 256_128, 1_180_237_824 + 26_047_480_320),
+    # layers x (attention 2 D^2 + 2 D 8 x 128, E experts of 3 D F, the router D E, 2 D) + D and two tables (arXiv:2401.04088,
+    # table 1: 47 billion), and huggingface.co/mistralai/Mixtral-8x22B-v0.1
+    ("mixtral", "8x7b", 32_000, 46_702_792_704),
+    ("mixtral", "8x22b", 32_000, 140_620_634_112),
     ("bert", "base", 30_522, 109_482_240),
     ("bert", "large", 30_522, 335_141_888),
+    # the encoders with their poolers, as `google/albert-*-v2` have them: (30,000 words + 512 positions + 2 types + norm) x 128,
+    # 128 D + D, one layer (12 D^2 + 13 D), the pooler (D^2 + D); table 1 of arXiv:1909.11942 has 12, 18, 60 and 235 million
+    ("albert", "base", 30_000, 11_683_584),
+    ("albert", "large", 30_000, 17_683_968),
+    ("albert", "xlarge", 30_000, 58_724_864),
+    ("albert", "xxlarge", 30_000, 222_595_584),
     # 12 or 24 layers of 4 D^2 and 8 D^2 with their biases and norms (12 D^2 + 13 D), 50,265 words, 512 of the release's 514
     # positions (see `roberta`), the norm of their sum, and the masked-word head with its dense layer, norm and bias;
     # with all 514 it is 124,696,665 and 355,411,033
@@ -80,7 +90,7 @@ STATED = [  # size, and parameters as table 2.1 of arXiv:2005.14165 rounds them
 @pytest.mark.parametrize(("family", "size", "vocab_size", "expected"), PUBLISHED)
 def test_published_sizes_have_the_published_parameters(family, size, vocab_size, expected):
     model = load(FAMILIES[family])(size, vocab_size=vocab_size)
-    if family == "bert":  # the encoder with its pooler, without the masked-word head
+    if family in ("albert", "bert"):  # the encoder with its pooler, without the masked-word head
         model = replace(model, heads=(("pooler", Pooler()),))
     assert model.num_params() == expected
 
@@ -109,6 +119,16 @@ def test_gpt3_has_the_parameters_that_its_paper_states(size, stated):
 def test_the_2017_transformer_has_the_parameters_that_its_paper_states(size, vocab_size, stated):
     assert transformer_2017(size, vocab_size=37_000).num_params() == SEQ2SEQ[size]
     assert transformer_2017(size, vocab_size=vocab_size).num_params() == pytest.approx(stated, rel=0.02)
+
+
+def test_a_token_takes_two_of_eight_experts():
+    """12.9 and 39 billion parameters (arXiv:2401.04088, section 1; the announcement of 8x22B)."""
+    for size, active, of_experts in [("8x7b", 12_879_925_248, 32 * 3 * 4096 * 14_336), ("8x22b", 39_152_031_744, None)]:
+        model = mixtral(size, vocab_size=32_000)
+        assert model.num_active_params() == active
+        assert model.flops_per_token(0) == 6 * (active - model.embed.table_rows() * model.embed.embed_dim)
+        if of_experts is not None:
+            assert model.num_params() - active == 6 * of_experts
 
 
 def test_blocks_take_turns_to_the_last_layer():

@@ -23,8 +23,8 @@ from jaxlm.train.step import train_step
 
 
 def test_an_open_axis_takes_what_is_left():
-    assert axis_sizes(MeshConfig(), 8) == (8, 1, 1)
-    assert axis_sizes(MeshConfig(data=2, fsdp=-1, tensor=2), 8) == (2, 2, 2)
+    assert axis_sizes(MeshConfig(), 8) == (8, 1, 1, 1)
+    assert axis_sizes(MeshConfig(data=2, fsdp=-1, tensor=2), 8) == (2, 2, 2, 1)
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,11 @@ def test_an_open_axis_takes_what_is_left():
         (
             MeshConfig(data=-1, tensor=3),
             "need a multiple of 3 devices and there are 8; choose axes whose product is 8, such as mesh.data=2, mesh.fsdp=1, mesh.tensor=4;",
+        ),
+        (
+            MeshConfig(data=1, expert=3),
+            "mesh.data=1, mesh.fsdp=1, mesh.tensor=1, mesh.expert=3 need 3 devices and there are 8; choose axes whose product is 8, "
+            "such as mesh.data=1, mesh.fsdp=1, mesh.tensor=1, mesh.expert=8;",
         ),
         (MeshConfig(data=-1, fsdp=-1), "mesh.data and mesh.fsdp are both -1; give all axes but one a number"),
         (MeshConfig(tensor=0), "mesh.tensor=0 must be at least 1, or -1 for what is left"),
@@ -61,6 +66,14 @@ def test_rules_use_an_axis_once_and_cut_only_what_it_divides(mesh):
     assert partition_spec(("batch", None), (8, 5), mesh) == P(("data", "fsdp"), None)
 
 
+def test_experts_are_dealt_out_or_refused():
+    mesh = make_mesh(MeshConfig(data=2, tensor=2, expert=2))
+    assert partition_spec(("experts", "embed", "mlp"), (4, 8, 6), mesh) == P("expert", None, "tensor")
+    assert partition_spec(("batch", "length", "experts"), (8, 5, 4), mesh) == P(("data", "expert"), None, None)
+    with pytest.raises(ConfigError, match=r"mesh.expert=2 does not divide the 5 experts of a layer; choose a divisor of 5"):
+        layout(tiny.model("mixtral", num_experts=5), AdamW(steps=1), mesh)
+
+
 def test_a_name_that_no_rule_knows_is_an_error_also_on_one_device(mesh):
     with pytest.raises(
         UserError, match=r"the logical axis 'head' of an array of shape \(4,\) is in no sharding rule. Did you mean"
@@ -78,7 +91,7 @@ def test_every_matrix_is_cut_and_its_optimizer_state_lies_as_it_does(mesh, famil
         leaf = plan.abstract.params
         for key in path:
             leaf = leaf[key.key]
-        wanted = {RULES[name][0] for name in names if RULES[name]}
+        wanted = {RULES[name][0] for name in names if RULES[name]} - {"expert"}  # this mesh has one of it
         used = set(jax.tree.leaves(tuple(leaf.sharding.spec)))
         assert used == wanted, f"{jax.tree_util.keystr(path)} {names}: {leaf.sharding.spec}"
     cut = {leaf.shape: leaf.sharding.spec for leaf in jax.tree.leaves(plan.abstract.params) if len(leaf.shape) > 1}

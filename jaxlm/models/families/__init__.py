@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from jaxlm.core import ConfigError
 
 FAMILIES = {
+    "albert": "jaxlm.models.families.albert:albert",
     "bert": "jaxlm.models.families.bert:bert",
     "electra": "jaxlm.models.families.electra:electra",
     "gemma": "jaxlm.models.families.gemma:gemma",
@@ -12,6 +13,7 @@ FAMILIES = {
     "gpt3": "jaxlm.models.families.gpt3:gpt3",
     "llama": "jaxlm.models.families.llama:llama",
     "llama3": "jaxlm.models.families.llama3:llama3",
+    "mixtral": "jaxlm.models.families.mixtral:mixtral",
     "modern": "jaxlm.models.families.modern:modern",
     "qwen3": "jaxlm.models.families.qwen3:qwen3",
     "roberta": "jaxlm.models.families.roberta:roberta",

@@ -5,6 +5,7 @@ from jaxlm.models.layers.base import Context, Mixer, Settings
 from jaxlm.models.layers.block import Block
 from jaxlm.models.layers.cross_attention import CrossAttention
 from jaxlm.models.layers.embed import Embed
+from jaxlm.models.layers.experts import Experts
 from jaxlm.models.layers.heads import Classifier, Pooler, TokenScore, VocabHead
 from jaxlm.models.layers.mlp import MLP
 from jaxlm.models.layers.norm import LayerNorm, RMSNorm
@@ -20,6 +21,7 @@ __all__ = [
     "Context",
     "CrossAttention",
     "Embed",
+    "Experts",
     "LayerNorm",
     "LearnedPositions",
     "Mixer",

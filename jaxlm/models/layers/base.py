@@ -18,6 +18,14 @@ class Settings:
         """The module, to be called within a parent's `nn.compact`."""
         raise NotImplementedError(f"{type(self).__name__} must define build()")
 
+    def num_idle(self, embed_dim: int) -> int:
+        """Of its parameters, those that have no part in one token: experts that it does not take."""
+        return 0
+
+    def all_active(self) -> "Settings":
+        """The same with no more parameters than one token takes."""
+        return self
+
 
 class Mixer(Settings):
     """The half of a block in which tokens meet: attention, or what a recipe puts in its place.
@@ -91,6 +99,11 @@ def param(module: nn.Module, name: str, init: Any, shape: tuple[int, ...], axes:
     """A float32 parameter of `module` whose dims bear logical axis names."""
     assert len(shape) == len(axes), f"parameter {name!r}: {len(axes)} axis names for shape {shape}"
     return module.param(name, nn.with_logical_partitioning(init, axes), shape, jnp.float32)
+
+
+def add_loss(module: nn.Module, name: str, rows_B: Array) -> None:
+    """Adds a loss of the layer's own to `Outputs.aux`: [B], already scaled, 0 for a row without tokens; layers add up."""
+    module.sow("aux", name, rows_B, reduce_fn=jnp.add, init_fn=lambda: jnp.zeros(rows_B.shape, jnp.float32))
 
 
 def dropout(x: Array, rate: float, noise_B: Any, place: str) -> Array:

@@ -1,6 +1,6 @@
 """One layer of a transformer: attention, in a decoder attention to its encoder, then feed-forward, each with norm and residual."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import flax.linen as nn
@@ -20,7 +20,7 @@ class Block(Settings):
     attention: Mixer
     """The half that mixes tokens."""
     mlp: Settings
-    """The half that treats each token alone; its module is called with (x_BLD, context) and gives y_BLD."""
+    """The half that treats each token alone, an MLP or experts; its module is called with (x_BLD, context) and gives y_BLD."""
     norm: Norm = LayerNorm()
     """One each for the attentions and feed-forward; two each in a sandwich."""
     norm_place: Literal["pre", "post", "sandwich"] = "pre"
@@ -42,6 +42,12 @@ class Block(Settings):
         """Of a training token, beside those of its weights: where it meets its own side's tokens, and the encoder's."""
         crossing = 0.0 if self.cross is None else self.cross.flops_per_token(embed_dim, encoder_length)
         return self.attention.flops_per_token(embed_dim, seq_len) + crossing
+
+    def num_idle(self, embed_dim: int) -> int:
+        return self.mlp.num_idle(embed_dim)
+
+    def all_active(self) -> "Block":
+        return replace(self, mlp=self.mlp.all_active())
 
     def check(self, key: str, embed_dim: int, kernel: str) -> None:
         """Raises ConfigError where its settings do not fit."""

@@ -1,6 +1,6 @@
 """A pattern of blocks, repeated: one tree of stacked parameters, whether the repeats are scanned or unrolled."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import flax.linen as nn
@@ -29,6 +29,8 @@ class Stack(Settings):
     """The blocks that follow each other."""
     repeats: int
     """How often the whole pattern does."""
+    shared: bool = False
+    """All repeats have the same parameters, each its own noise (ALBERT, arXiv:1909.11942, section 3.1)."""
 
     def build(self, name: str, *, remat: str = "none", unroll: bool = False) -> nn.Module:
         repeat: Any = Repeat
@@ -37,8 +39,9 @@ class Stack(Settings):
             repeat = nn.remat(Repeat, prevent_cse=False, policy=getattr(jax.checkpoint_policies, policy))
         scanned = nn.scan(
             repeat,
-            variable_axes={"params": 0},
-            split_rngs={"params": True},
+            variable_axes={"aux": 0} if self.shared else {"params": 0, "aux": 0},
+            variable_broadcast="params" if self.shared else False,
+            split_rngs={"params": not self.shared},
             in_axes=(0, 0, nn.broadcast),
             out_axes=0,
             length=self.repeats,
@@ -46,6 +49,17 @@ class Stack(Settings):
             metadata_params={nn.PARTITION_NAME: "layers"},
         )
         return scanned(self.pattern, name=name)
+
+    def num_idle(self, embed_dim: int) -> int:
+        """In all layers, where some share their parameters once for each."""
+        return self.repeats * sum(block.num_idle(embed_dim) for block in self.pattern)
+
+    def num_sharers(self) -> int:
+        """Repeats that have one and the same parameters."""
+        return self.repeats if self.shared else 1
+
+    def all_active(self) -> "Stack":
+        return replace(self, pattern=tuple(block.all_active() for block in self.pattern))
 
     def num_layers(self) -> int:
         return len(self.pattern) * self.repeats
