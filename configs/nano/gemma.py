@@ -2,7 +2,7 @@
 
     jaxlm train nano/gemma
 
-Two CPU cores, one to two minutes, held-out text included. Expect an eval/loss of about 5.0.
+Two CPU cores, one to two minutes, held-out text included. Expect an eval/loss of about 4.1.
 """
 
 from dataclasses import replace

@@ -62,7 +62,7 @@ def gemma(
     wide = Block(everywhere, MLP(feed_forward, "gelu", gated=True, bias=False), norm, norm_place="sandwich")
     local = replace(wide, attention=replace(everywhere, window=window))
     return Transformer(
-        embed=Embed(width, vocab_size, scale_by_sqrt_dim=True),
+        embed=Embed(width, vocab_size, scale_by_sqrt_dim=True, stddev=None),  # scaled, each number of a vector is about 1
         decoder=in_turn((local, wide), layers),
         norm=norm,
         heads=(("lm", VocabHead(tied=True, soft_cap=30.0)),),

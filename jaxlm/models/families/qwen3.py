@@ -48,7 +48,7 @@ def qwen3(
         heads, num_kv_heads=kv_heads, head_dim=head_dim, rotary_theta=1_000_000.0, query_key_norm=norm, bias=False
     )
     return Transformer(
-        embed=Embed(width, vocab_size),
+        embed=Embed(width, vocab_size, stddev=None),  # 0.02 at a width of 2,500, as released; at others the logits begin as large
         decoder=(Stack((Block(attention, MLP(feed_forward, "silu", gated=True, bias=False), norm),), repeats=layers),),
         norm=norm,
         heads=(("lm", VocabHead(tied=width <= 2560 if tied is None else tied)),),
