@@ -19,8 +19,8 @@ from jaxlm.train.state import layout
 
 BATCHES, ROWS = 3, 6
 PARTS = [
-    SimpleNamespace(num_tokens=900, num_documents=30, num_bytes=2000),
-    SimpleNamespace(num_tokens=100, num_documents=2, num_bytes=500),
+    SimpleNamespace(streams=("text",), stream_tokens={"text": 900}, num_documents=30, stream_bytes={"text": 2000}),
+    SimpleNamespace(streams=("text",), stream_tokens={"text": 100}, num_documents=2, stream_bytes={"text": 500}),
 ]
 
 
