@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -10,8 +10,8 @@ from jaxlm.core import ConfigError, Example, Sums, Vocab, Window
 from jaxlm.objectives.base import Array, Objective, Share
 
 Member = tuple[Objective, float]
-NEEDS = ("attention", "encoder", "pair", "overlap", "num_windows", "streams", "heads", "num_token_types", "sentences")
-"""What members have alike, beside their loss and its settings."""
+NEEDS = ("attention", "encoder", "pair", "overlap", "num_windows", "streams", "heads", "num_token_types", "sentences", "prefix")
+"""What members have alike, and the blend as they, beside their loss and its settings."""
 
 
 @dataclass(frozen=True, init=False)
@@ -29,6 +29,8 @@ class Blend(Objective):
     def __init__(self, *pairs: Member, members: Sequence[Member] = ()):
         object.__setattr__(self, "members", (*pairs, *members))
         first, *others = self._objectives()
+        for name in NEEDS:
+            object.__setattr__(self, name, getattr(first, name))
         if not all(share > 0 for _, share in self.members):
             raise ConfigError(f"objective.members: {[share for _, share in self.members]} are no shares; each must be above 0")
         for other in others:
@@ -43,46 +45,6 @@ class Blend(Objective):
         if not self.members:
             raise ConfigError("objective.members: there is none; give pairs of an objective and its share")
         return [member for member, _ in self.members]
-
-    @property
-    def num_windows(self) -> int:  # type: ignore[override]
-        return self._objectives()[0].num_windows
-
-    @property
-    def overlap(self) -> int:  # type: ignore[override]
-        return self._objectives()[0].overlap
-
-    @property
-    def streams(self) -> tuple[str, ...]:  # type: ignore[override]
-        return self._objectives()[0].streams
-
-    @property
-    def heads(self) -> tuple[str, ...]:  # type: ignore[override]
-        return self._objectives()[0].heads
-
-    @property
-    def num_token_types(self) -> int:  # type: ignore[override]
-        return self._objectives()[0].num_token_types
-
-    @property
-    def sentences(self) -> str | None:  # type: ignore[override]
-        return self._objectives()[0].sentences
-
-    @property
-    def prefix(self) -> bool:  # type: ignore[override]
-        return self._objectives()[0].prefix
-
-    @property
-    def attention(self) -> Literal["causal", "bidirectional", "any"]:  # type: ignore[override]
-        return self._objectives()[0].attention
-
-    @property
-    def encoder(self) -> bool:  # type: ignore[override]
-        return self._objectives()[0].encoder
-
-    @property
-    def pair(self) -> bool:  # type: ignore[override]
-        return self._objectives()[0].pair
 
     def check(self, vocab: Vocab, seq_len: int) -> None:
         kinds = []
@@ -120,7 +82,8 @@ class Blend(Objective):
             hit = int(example["member"]) == number
             yield Share(f"of the rows, member {number}", probability, int(hit), 1)
             if hit:
-                cut = tuple(window.cut(member.raw_length(len(example["tokens"]))) for window in windows)
+                seq_len = len(example["encoder_tokens" if self.encoder else "tokens"])
+                cut = tuple(window.cut(member.raw_length(seq_len)) for window in windows)
                 own: Iterable[Share] = member.shares(cut, example, vocab)
                 yield from (share._replace(name=f"{number}: {share.name}") for share in own)
 
