@@ -22,8 +22,10 @@ from jaxlm.parallel.shardings import param_shardings
 from jaxlm.train.state import TrainState, layout
 from jaxlm.train.step import train_step
 
-LOSS, GRADIENT = 1e-5, 1e-4
-"""Relative bounds in float32: of the loss, and of the gradient's norm."""
+LOSS, GRADIENT = 1e-5, 1e-3
+"""Relative bounds in float32: of the loss, and of the gradient's norm. Of a million ReLUs about one stands so near 0 that
+another order of summing opens or closes it, which moves the gradient of all before it: by 4.5e-4 in `nano/t5`. Without one it
+is 1e-6."""
 MESHES = (MeshConfig(data=8), MeshConfig(data=2, fsdp=2, tensor=2))
 
 
