@@ -6,6 +6,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import numpy as np
+import pytest
 from scipy.stats import binom
 
 from jaxlm.core import Vocab, Window
@@ -34,6 +35,9 @@ SIZES: dict[str, dict[str, Any]] = {
     "transformer_2017": {"dropout": 0.0},
 }
 """What each family takes beside layers, width, heads and vocabulary."""
+ALIKE = ("gpt3", "llama3", "qwen3", "roberta", "t5_v1_1")
+"""Families all of whose layers are those of others, with other settings: what is dear to try is tried of them by slow tests."""
+EACH_FAMILY = [pytest.param(family, marks=[pytest.mark.slow] if family in ALIKE else []) for family in FAMILIES]
 
 
 def likely(count: int, trials: int, probability: float) -> bool:

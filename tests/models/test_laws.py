@@ -10,7 +10,6 @@ import tiny
 
 from jaxlm.core import Inputs, Readout
 from jaxlm.laws.sight import influence
-from jaxlm.models.families import FAMILIES
 from jaxlm.models.layers.stack import REMAT
 
 L = 12
@@ -31,7 +30,7 @@ def inputs_for(model):
 INPUTS = inputs_for(tiny.model("gpt2"))
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", tiny.EACH_FAMILY)
 @pytest.mark.parametrize("kernel", ["plain", "blocked"])
 def test_a_token_sees_its_segment_and_only_the_past_where_causal(family, kernel):
     model = tiny.model(family, kernel=kernel)
@@ -50,7 +49,7 @@ def test_a_token_sees_its_segment_and_only_the_past_where_causal(family, kernel)
             assert ((influence(part, own, inputs) > 0)[segments_N > 0] == same_NN[segments_N > 0]).all()
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", tiny.EACH_FAMILY)
 def test_scanned_unrolled_and_rematerialised_are_the_same_model(family):
     params = tiny.params(tiny.model(family))
 
@@ -89,7 +88,7 @@ def test_remat_computes_more_and_keeps_less():
     assert memory("full") < memory("dots") < memory("none")
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", tiny.EACH_FAMILY)
 def test_dropout_is_keyed_by_row_and_differs_by_layer_and_seed(family):
     if "dropout" not in tiny.SIZES[family]:
         pytest.skip(f"{family} has no dropout")
@@ -120,7 +119,7 @@ def test_layers_have_noise_of_their_own():
     assert len({*np.ravel(first).tolist(), *then.tolist()}) == 3 * 2 + 2
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", tiny.EACH_FAMILY)
 def test_bfloat16_computes_in_bfloat16_and_scores_in_float32(family):
     model = tiny.model(family, dtype="bfloat16")
     params = tiny.params(model)
