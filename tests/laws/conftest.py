@@ -11,7 +11,8 @@ def subject_of():
     """A subject of a tiny model and an objective, on random text."""
 
     def make(objective, family=None, **settings):
-        settings.setdefault("dropout", 0.1)
+        if family is None or "dropout" in tiny.SIZES[family]:
+            settings.setdefault("dropout", 0.1)
         model = tiny.model(family, **settings) if family else tiny.model_for(objective, **settings)
         length = objective.raw_length(SEQ_LEN)
         windows = tuple(
