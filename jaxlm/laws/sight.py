@@ -1,6 +1,7 @@
 """What a place sees of the others: of the model by gradient, which is exactly 0 or not; through the loss by other tokens."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import jax
@@ -22,10 +23,18 @@ def influence(model: Any, params: Any, inputs: Inputs) -> np.ndarray:
     """[N, N]: how much the hidden state at a place moves with the input at another, of one row; with an encoder the places are
     those of the decoder, then its own. The ids are all different: each place has a token of its own, so the gradient of a
     token's vector is that of its place."""
-    texts = [inputs] if inputs.encoder is None else [inputs, inputs.encoder]
-    ids_N = np.concatenate([text.tokens_BL[0] for text in texts])
-    N = len(ids_N)
-    assert len(set(ids_N.tolist())) == N, "each place needs a token of its own"
+    ids = np.concatenate([text.tokens_BL[0] for text in _texts(inputs)]).tolist()
+    assert len(set(ids)) == len(ids), "each place needs a token of its own"
+    return np.asarray(_influence(params, inputs, model=model))
+
+
+def _texts(inputs: Inputs) -> list[Inputs]:
+    return [inputs] if inputs.encoder is None else [inputs, inputs.encoder]
+
+
+@partial(jax.jit, static_argnames="model")
+def _influence(params: Any, inputs: Inputs, *, model: Any) -> Any:
+    ids_N = jnp.concatenate([text.tokens_BL[0] for text in _texts(inputs)])
 
     def scalar(rows_ND: Any, i: Any) -> Any:
         table = params["embed"]["table"].at[ids_N].set(rows_ND)
@@ -35,8 +44,8 @@ def influence(model: Any, params: Any, inputs: Inputs) -> np.ndarray:
         return (hidden_ND.astype(jnp.float32) * probe_ND).sum(-1)[i]
 
     rows_ND = params["embed"]["table"][ids_N]
-    gradient_NND = jax.jit(lambda rows: jax.lax.map(lambda i: jax.grad(scalar)(rows, i), jnp.arange(N)))(rows_ND)
-    return np.abs(np.asarray(gradient_NND)).sum(-1)
+    gradient_NND = jax.lax.map(lambda i: jax.grad(scalar)(rows_ND, i), jnp.arange(len(ids_N)))
+    return jnp.abs(gradient_NND).sum(-1)
 
 
 def sight(subject: Subject) -> Iterator[Verdict]:

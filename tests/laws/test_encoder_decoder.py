@@ -90,6 +90,7 @@ def broken(subject, *laws):
     return [verdict.law for law in laws for verdict in verdicts(law, subject) if verdict.holds is False]
 
 
+@pytest.mark.slow
 def test_an_encoder_decoder_holds_to_the_laws(subject_of):
     of_model = (execution.named_axes, sight.sight, counts.parameters, counts.flops, generation.cached)
     of_rows = (rows.fields, rows.purity, rows.targets, rows.documents)

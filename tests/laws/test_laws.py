@@ -29,7 +29,9 @@ def broken(subject, law):
     return [verdict.law for verdict in verdicts(law, subject) if verdict.holds is False]
 
 
-@pytest.mark.parametrize("objective", [CausalLM(), MaskedLM()], ids=lambda o: type(o).__name__)
+@pytest.mark.parametrize(
+    "objective", [CausalLM(), pytest.param(MaskedLM(), marks=pytest.mark.slow)], ids=lambda o: type(o).__name__
+)
 def test_ours_hold(subject_of, objective):
     found = list(judge(subject_of(objective, embed_dim=128)))
     assert not [verdict for _, verdict in found if verdict.holds is False]
@@ -37,6 +39,7 @@ def test_ours_hold(subject_of, objective):
     assert len(tried) >= 22, tried
 
 
+@pytest.mark.slow
 def test_drawn_tokens_are_the_same_in_any_split_and_on_any_mesh(subject_of):
     subject = subject_of(ReplacedTokenDetection(), num_layers=1)
     found = [verdict for law in (execution.microbatches, execution.sharding) for verdict in verdicts(law, subject)]

@@ -30,9 +30,12 @@ def inputs_for(model):
 INPUTS = inputs_for(tiny.model("gpt2"))
 
 
-@pytest.mark.parametrize("family", tiny.EACH_FAMILY)
-@pytest.mark.parametrize("kernel", ["plain", "blocked"])
-def test_a_token_sees_its_segment_and_only_the_past_where_causal(family, kernel):
+SEEN_BY = [pytest.param("plain", *each.values, marks=each.marks) for each in tiny.EACH_FAMILY]
+SEEN_BY += [("blocked", family) for family in ("gpt2", "gemma", "t5", "transformer_2017")]  # each sort of attention
+
+
+@pytest.mark.parametrize(("kernel", "family"), SEEN_BY)
+def test_a_token_sees_its_segment_and_only_the_past_where_causal(kernel, family):
     model = tiny.model(family, kernel=kernel)
     params = tiny.params(model)
     for b in range(2):
@@ -63,7 +66,7 @@ def test_scanned_unrolled_and_rematerialised_are_the_same_model(family):
     expected = gradient()
     remats = REMAT if family == "gpt2" else ("none", "full")
     for execution in [{"unroll": True}, *({"remat": remat} for remat in remats if remat != "none")]:
-        close(gradient(**execution), expected, 1e-5)
+        close(gradient(**execution), expected, 3e-5)  # sums of hundreds of terms that cancel
 
 
 def scores(model, params):
