@@ -1,5 +1,6 @@
 """Small models, vocabularies and batches that tests share."""
 
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -57,6 +58,12 @@ def model(family: str = "gpt2", **settings: Any) -> Any:
     """A model of some thousand parameters, without dropout."""
     sizes = {"num_layers": 2, "embed_dim": 32, "num_heads": 4, "vocab_size": VOCAB_SIZE, **SIZES[family]}
     return load(FAMILIES[family])(**{**sizes, **settings})
+
+
+@partial(jax.jit, static_argnames="model")
+def call(model: Any, params: Any, inputs: Any, rng: Any = None) -> Any:
+    """The model's outputs, compiled once for a shape: called as it is, jax compiles its loop over layers each time."""
+    return model(params, inputs, rng=rng)
 
 
 def params(model: Any, seed: int = 0) -> Any:

@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 import pytest
-from tiny import model, params
+from tiny import call, model, params
 
 from jaxlm.core import ConfigError, Inputs
 from jaxlm.evaluate import embed, score
@@ -23,7 +23,7 @@ def made(request):
 def by_hand(m, p, ids):
     """(hidden states [L, D], log probabilities [L, V]) of one row."""
     tokens = np.array([ids], np.int32)
-    out = m(p, Inputs(tokens, np.arange(len(ids), dtype=np.int32)[None], np.ones_like(tokens)))
+    out = call(m, p, Inputs(tokens, np.arange(len(ids), dtype=np.int32)[None], np.ones_like(tokens)))
     return np.asarray(out.hidden_BLD[0]), np.asarray(jax.nn.log_softmax(out.heads["lm"].logits()[0]))
 
 

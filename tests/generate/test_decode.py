@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 import pytest
-from tiny import EACH_FAMILY, VOCAB_SIZE, model, params
+from tiny import EACH_FAMILY, VOCAB_SIZE, call, model, params
 
 from jaxlm.core import Inputs
 from jaxlm.generate import Sampling, decode, stream
@@ -30,13 +30,12 @@ def without_cache(model, params, prompt, number, encoder_text):
     """The greedy ids and the log probabilities before each, each from the whole text anew."""
     ids, log_probs = list(prompt), []
     encoder = padded([encoder_text], "right") if model.encoder else None
-    call = jax.jit(lambda inputs: jax.nn.log_softmax(model.eval()(params, inputs).heads["lm"].logits()))
     for _ in range(number):
         longest = np.zeros(32, np.int32)  # one shape for all; what stands after them is not seen
         longest[: len(ids)] = ids
-        log_probs.append(
-            call(Inputs(longest[None], np.arange(32)[None], np.ones((1, 32), np.int32), encoder=encoder))[0, len(ids) - 1]
-        )
+        inputs = Inputs(longest[None], np.arange(32)[None], np.ones((1, 32), np.int32), encoder=encoder)
+        logits_LV = call(model.eval(), params, inputs).heads["lm"].logits()[0]
+        log_probs.append(jax.nn.log_softmax(logits_LV[len(ids) - 1]))
         ids.append(int(log_probs[-1].argmax()))
     return ids[len(prompt) :], np.array(log_probs)
 
@@ -115,10 +114,10 @@ def test_ids_that_the_tokenizer_lacks_are_never_drawn():
 def test_few_shapes_are_compiled():
     m = model("gpt2", embed_dim=24, num_layers=1)
     p = params(m)
-    before = [f._cache_size() for f in (decode._prefill, decode._advance)]
+    before = [f._cache_size() for f in (decode._prefill, decode.advance)]
     for length in (1, 2, 7, 15, 16):
         continuations(m, p, [np.full(length, 9, np.int32)], [length])
-    assert [f._cache_size() for f in (decode._prefill, decode._advance)] == [n + 1 for n in before]
+    assert [f._cache_size() for f in (decode._prefill, decode.advance)] == [n + 1 for n in before]
     assert [bucket(n) for n in (1, 16, 17, 100, 128, 129)] == [16, 16, 32, 128, 128, 256]
 
 
@@ -126,9 +125,9 @@ def test_the_model_is_not_compiled_anew_for_other_sampling():
     m = model("gpt2", embed_dim=16, num_layers=1)
     p = params(m)
     continuations(m, p, PROMPTS[:1], [4])
-    before = decode._advance._cache_size()
+    before = decode.advance._cache_size()
     continuations(m, p, PROMPTS[:1], [4], sampling=Sampling(top_k=3), top=2)
-    assert decode._advance._cache_size() == before
+    assert decode.advance._cache_size() == before
 
 
 @pytest.mark.parametrize("prefix", [False, True])
@@ -140,6 +139,6 @@ def test_a_prompt_that_is_a_prefix_is_read_both_ways(prefix):
         whole_L = np.concatenate([prompt, ids[row]])
         inputs = Inputs(*(x_L[None] for x_L in (whole_L, np.arange(len(whole_L)), np.ones(len(whole_L), np.int32))))
         of_prompt_BL = np.arange(len(whole_L))[None] < len(prompt)
-        logits_LV = m(p, inputs._replace(prefix_BL=of_prompt_BL) if prefix else inputs).heads["lm"].logits()[0]
+        logits_LV = call(m, p, inputs._replace(prefix_BL=of_prompt_BL) if prefix else inputs).heads["lm"].logits()[0]
         expected = jax.nn.log_softmax(logits_LV)[np.arange(len(prompt) - 1, len(whole_L) - 1), ids[row]]
         np.testing.assert_allclose([step.log_probs_B[row] for step in steps], expected, atol=1e-5)

@@ -25,7 +25,7 @@ def with_attention(num_layers=2, **settings):
 
 
 def hidden(model, inputs, params):
-    return np.asarray(model(params, inputs).hidden_BLD)
+    return np.asarray(tiny.call(model, params, inputs).hidden_BLD)
 
 
 def changed_places(model, place):

@@ -80,7 +80,7 @@ def t5_in_numpy(params, inputs):
 def test_t5_is_its_formulas():
     model = tiny.model("t5")
     params = tiny.params(model)
-    found = np.asarray(model(params, INPUTS).heads["lm"].logits())[0]
+    found = np.asarray(tiny.call(model, params, INPUTS).heads["lm"].logits())[0]
     np.testing.assert_allclose(found[REAL_L], t5_in_numpy(params, INPUTS)[REAL_L], atol=2e-4)
 
 
@@ -100,7 +100,7 @@ def test_a_cache_that_has_room_for_more_of_the_encoder_gives_the_same():
     """The encoder's text in the first call alone, then a token at a time, where segments are packed."""
     model = tiny.model("t5", num_layers=1)
     params = tiny.params(model)
-    expected_LD = np.asarray(model(params, INPUTS).hidden_BLD)[0]
+    expected_LD = np.asarray(tiny.call(model, params, INPUTS).hidden_BLD)[0]
     call = jax.jit(lambda inputs, cache: model(params, inputs, cache=cache))
     piece = lambda i, j: Inputs(*(x[:, i:j] for x in INPUTS[:3]))
     out = call(piece(0, 2)._replace(encoder=ENCODER), model.init_cache(1, L + 2, S + 3))

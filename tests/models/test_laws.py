@@ -99,16 +99,16 @@ def test_dropout_is_keyed_by_row_and_differs_by_layer_and_seed(family):
     params = tiny.params(model)
 
     def run(inputs, key):
-        return np.asarray(model(params, inputs, rng=jax.random.key(key)).hidden_BLD)
+        return np.asarray(tiny.call(model, params, inputs, jax.random.key(key)).hidden_BLD)
 
     inputs = inputs_for(model)
     both = run(inputs, 0)
     second = jax.tree.map(lambda x: x[1:], inputs)
     np.testing.assert_allclose(run(second, 0)[0], both[1], atol=1e-5)  # alone or beside another row
     assert np.abs(run(inputs, 1) - both).max() > 1e-2
-    assert np.abs(np.asarray(model(params, inputs).hidden_BLD) - both).max() > 1e-2
-    quiet = model.eval()(params, inputs, rng=jax.random.key(0)).hidden_BLD
-    np.testing.assert_array_equal(quiet, model(params, inputs).hidden_BLD)
+    silent = np.asarray(tiny.call(model, params, inputs).hidden_BLD)
+    assert np.abs(silent - both).max() > 1e-2
+    np.testing.assert_array_equal(tiny.call(model.eval(), params, inputs, jax.random.key(0)).hidden_BLD, silent)
 
 
 def test_layers_have_noise_of_their_own():
