@@ -2,7 +2,7 @@
 
     jaxlm train nano/modern
 
-Two CPU cores, 30 to 60 s, held-out text included. Expect an eval/loss of about LOSS.
+Two CPU cores, 30 to 60 s, held-out text included. Expect an eval/loss of about 3.7.
 """
 
 from dataclasses import replace
