@@ -44,13 +44,18 @@ class Seq2Seq(CausalLM):
     def prepare(self, windows: tuple[Window, ...], rng: np.random.Generator, vocab: Vocab, seq_len: int) -> Example:
         targets, source = windows[0].documents(), windows[0].others[self.source]
         given, asked = (Window.of([ids_N[part] for ids_N in targets], seq_len) for part in (slice(-1), slice(1, None)))
-        return {
-            "tokens": given.ids_N,
-            "positions": given.positions_N,
-            "segments": given.segments_N,
-            "targets": asked.ids_N,
-            "weights": (given.segments_N > 0).astype(np.float32),
-            "encoder_tokens": source.ids_N,
-            "encoder_positions": source.positions_N,
-            "encoder_segments": source.segments_N,
-        }
+        return row_of(given, asked, source)
+
+
+def row_of(given: Window, asked: Window, source: Window) -> Example:
+    """A row of an encoder-decoder: what the decoder is given, what follows each token of it, and what the encoder reads."""
+    return {
+        "tokens": given.ids_N,
+        "positions": given.positions_N,
+        "segments": given.segments_N,
+        "targets": asked.ids_N,
+        "weights": (given.segments_N > 0).astype(np.float32),
+        "encoder_tokens": source.ids_N,
+        "encoder_positions": source.positions_N,
+        "encoder_segments": source.segments_N,
+    }

@@ -10,6 +10,7 @@ import numpy as np
 from jaxlm.core import ConfigError, Example, Vocab, Window
 from jaxlm.objectives.base import Share, require_sentinels
 from jaxlm.objectives.causal import CausalLM
+from jaxlm.objectives.seq2seq import row_of
 
 MODES = ("R", "S", "X")
 """UL2's ways to denoise: regular, sequential, extreme; the tokenizer's last three sentinels stand for them."""
@@ -69,17 +70,9 @@ class SpanCorruption(CausalLM):
             sources.append(source)
             targets.append(target)
             room, room_of_targets = room - len(source), room_of_targets - len(target)
-        encoder, asked = Window.of(sources, seq_len), Window.of(targets, self.row_length(seq_len))
-        return {
-            "tokens": np.where(asked.positions_N > 0, np.roll(asked.ids_N, 1), vocab.bos * (asked.segments_N > 0)).astype(np.int32),
-            "positions": asked.positions_N,
-            "segments": asked.segments_N,
-            "targets": asked.ids_N,
-            "weights": (asked.segments_N > 0).astype(np.float32),
-            "encoder_tokens": encoder.ids_N,
-            "encoder_positions": encoder.positions_N,
-            "encoder_segments": encoder.segments_N,
-        }
+        given = [np.concatenate([[vocab.bos], target[:-1]]) for target in targets]
+        length = self.row_length(seq_len)
+        return row_of(Window.of(given, length), Window.of(targets, length), Window.of(sources, seq_len))
 
     def _corrupted(self, text_N: np.ndarray, rng: np.random.Generator, vocab: Vocab) -> tuple[np.ndarray, np.ndarray]:
         """What the encoder reads and what the decoder writes of one document."""

@@ -42,12 +42,14 @@ class Loaded:
 
     def generate(self, prompts: str | list[str], **settings: Any) -> list[str]:
         """Continuations of each prompt; see `jaxlm.generate.generate_texts` for settings (max_tokens, temperature, ...)."""
-        from jaxlm.generate import SETTINGS, Continuation, generate_texts
+        from jaxlm.generate import SETTINGS, Continuation, complete
 
         require_names(settings, SETTINGS, "generate", "it")
-        settings = {"prefix": self.prefix, **settings}
-        construct(lambda: Continuation.of(**settings), "generate")  # a wrong type is one message too
-        return generate_texts(self.model, self.params, self.tokenizer, _texts(prompts, "generate: prompts"), **settings)
+        how = construct(
+            lambda: Continuation.of(**{"prefix": self.prefix, **settings}), "generate"
+        )  # a wrong type is one message too
+        given = _texts(prompts, "generate: prompts")
+        return [completion.text for completion in complete(self.model, self.params, self.tokenizer, given, how)]
 
     def fill_mask(self, prompts: str | list[str], top: int = 5) -> list[Any]:
         """Of each prompt with [MASK]s: the likeliest pieces for each; see `jaxlm.generate.fill_mask`."""
