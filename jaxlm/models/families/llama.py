@@ -1,5 +1,6 @@
 """Llama (arXiv:2302.13971, arXiv:2307.09288): decoder-only, RMSNorm, rotary positions, SwiGLU, no biases, untied output."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from jaxlm.models.families import dimensions
@@ -35,11 +36,8 @@ def llama(
       vocab_size: 32,000 in the release; None: the tokenizer's.
       **execution: `dtype`, `remat`, `unroll`, `kernel` of `Transformer`.
     """
-    if size is None and num_heads and embed_dim:  # what follows from the others where there is no table to read
-        num_kv_heads = num_kv_heads or num_heads
-        mlp_dim = mlp_dim or -(-embed_dim * 8 // 3 // 32) * 32
     given = (num_layers, embed_dim, num_heads, num_kv_heads, mlp_dim)
-    layers, width, heads, kv_heads, feed_forward = dimensions("llama", SIZES, size, *given)
+    layers, width, heads, kv_heads, feed_forward = llama_dimensions("llama", SIZES, size, *given)
     attention = Attention(heads, num_kv_heads=kv_heads, rotary_theta=rotary_theta, rotary_scaling=rotary_scaling, bias=False)
     norm = RMSNorm(epsilon=1e-5)
     return Transformer(
@@ -49,3 +47,21 @@ def llama(
         heads=(("lm", VocabHead(tied=False)),),
         **execution,
     )
+
+
+def llama_dimensions(
+    family: str,
+    sizes: Mapping[str, tuple[int, ...]],
+    size: str | None,
+    num_layers: int | None,
+    embed_dim: int | None,
+    num_heads: int | None,
+    num_kv_heads: int | None,
+    mlp_dim: int | None,
+) -> tuple[int, ...]:
+    """The five numbers of a model with Llama's skeleton, as `dimensions`; without a size, key/value heads and feed-forward width
+    follow from the others where they are not given."""
+    if size is None and num_heads and embed_dim:
+        num_kv_heads = num_kv_heads or num_heads
+        mlp_dim = mlp_dim or -(-embed_dim * 8 // 3 // 32) * 32
+    return dimensions(family, sizes, size, num_layers, embed_dim, num_heads, num_kv_heads, mlp_dim)

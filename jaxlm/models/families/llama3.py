@@ -3,8 +3,7 @@
 
 from typing import Literal
 
-from jaxlm.models.families import dimensions
-from jaxlm.models.families.llama import llama
+from jaxlm.models.families.llama import llama, llama_dimensions
 from jaxlm.models.layers import RotaryScaling
 from jaxlm.models.transformer import Transformer
 
@@ -34,15 +33,14 @@ def llama3(
       rotary_scaling: None: Llama 3, for texts of at most 8,192 tokens.
       **rest: of `llama`: `vocab_size` (128,256), and `dtype`, `remat`, `unroll`, `kernel` of `Transformer`.
     """
-    sizes = {name: numbers[:3] for name, numbers in SIZES.items()}
-    layers, width, heads = dimensions("llama3", sizes, size, num_layers, embed_dim, num_heads)
-    kv_heads, feed_forward = SIZES[size][3:] if size is not None else (None, None)
+    given = (num_layers, embed_dim, num_heads, num_kv_heads, mlp_dim)
+    layers, width, heads, kv_heads, feed_forward = llama_dimensions("llama3", SIZES, size, *given)
     return llama(
         num_layers=layers,
         embed_dim=width,
         num_heads=heads,
-        num_kv_heads=num_kv_heads or kv_heads,
-        mlp_dim=mlp_dim or feed_forward,
+        num_kv_heads=kv_heads,
+        mlp_dim=feed_forward,
         rotary_theta=rotary_theta,
         rotary_scaling=rotary_scaling,
         **rest,

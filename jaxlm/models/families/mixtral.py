@@ -4,8 +4,7 @@ experts of which a token takes two."""
 from dataclasses import replace
 from typing import Literal
 
-from jaxlm.models.families import dimensions
-from jaxlm.models.families.llama import llama
+from jaxlm.models.families.llama import llama, llama_dimensions
 from jaxlm.models.layers import MLP, Experts
 from jaxlm.models.transformer import Transformer
 
@@ -41,15 +40,14 @@ def mixtral(
         (arXiv:2101.03961) and ST-MoE (arXiv:2202.08906).
       **rest: of `llama`: `vocab_size` (32,000), and `dtype`, `remat`, `unroll`, `kernel` of `Transformer`.
     """
-    sizes = {name: numbers[:3] for name, numbers in SIZES.items()}
-    layers, width, heads = dimensions("mixtral", sizes, size, num_layers, embed_dim, num_heads)
-    kv_heads, feed_forward = SIZES[size][3:] if size is not None else (None, None)
+    given = (num_layers, embed_dim, num_heads, num_kv_heads, mlp_dim)
+    layers, width, heads, kv_heads, feed_forward = llama_dimensions("mixtral", SIZES, size, *given)
     model = llama(
         num_layers=layers,
         embed_dim=width,
         num_heads=heads,
-        num_kv_heads=num_kv_heads or kv_heads,
-        mlp_dim=mlp_dim or feed_forward,
+        num_kv_heads=kv_heads,
+        mlp_dim=feed_forward,
         rotary_theta=rotary_theta,
         **rest,
     )
