@@ -9,6 +9,7 @@ from jaxlm.corpus.sources.python_signatures import PythonSignatures
 from jaxlm.corpus.sources.python_sources import PythonSources
 from jaxlm.corpus.sources.records import Records
 from jaxlm.corpus.sources.text import TextFiles
+from jaxlm.corpus.sources.wikipedia import WikipediaDump
 from jaxlm.corpus.split import split_documents
 from jaxlm.corpus.steps.paragraphs import DeduplicateParagraphs
 from jaxlm.corpus.steps.sections import Sections
@@ -24,6 +25,7 @@ __all__ = [
     "Records",
     "Sections",
     "TextFiles",
+    "WikipediaDump",
     "read_documents",
     "split_documents",
 ]
