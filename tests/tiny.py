@@ -39,6 +39,9 @@ SIZES: dict[str, dict[str, Any]] = {
 ALIKE = ("gpt3", "llama3", "qwen3", "roberta", "t5_v1_1")
 """Families all of whose layers are those of others, with other settings: what is dear to try is tried of them by slow tests."""
 EACH_FAMILY = [pytest.param(family, marks=[pytest.mark.slow] if family in ALIKE else []) for family in FAMILIES]
+KINDS = ("electra", "gpt2", "mixtral", "transformer_2017")
+"""A pair, a decoder, experts, an encoder-decoder: laws that are about how a model is called, not what it is made of, need no more."""
+EACH_KIND = [pytest.param(family, marks=[] if family in KINDS else [pytest.mark.slow]) for family in FAMILIES]
 
 
 def likely(count: int, trials: int, probability: float) -> bool:

@@ -3,13 +3,19 @@
 import jax
 import numpy as np
 import pytest
-from tiny import EACH_FAMILY, VOCAB_SIZE, call, model, params
+from tiny import ALIKE, VOCAB_SIZE, call, model, params
 
 from jaxlm.core import Inputs
 from jaxlm.generate import Sampling, decode, stream
 from jaxlm.generate.prompts import bucket, padded
+from jaxlm.models.families import FAMILIES
 
-CAUSAL = [each for each in EACH_FAMILY if model(each.values[0]).attention == "causal"]
+CACHED_AS = (*ALIKE, "llama", "transformer_2017")  # gemma's keys, and t5's, are kept as theirs
+CAUSAL = [
+    pytest.param(family, marks=[pytest.mark.slow] if family in CACHED_AS else [])
+    for family in FAMILIES
+    if model(family).attention == "causal"
+]
 GREEDY = Sampling(temperature=0)
 ENCODER_TEXTS = [np.array(ids, np.int32) for ids in ([50, 51], [30, 2, 9, 40, 41], [12], [44, 45, 46])]
 PROMPTS = [np.array(ids, np.int32) for ids in ([2, 9, 40], [2], [2, 11, 12, 13, 14, 15, 16], [2, *range(20, 38)])]

@@ -63,9 +63,9 @@ def run(objective_name, mesh_sizes, num_microbatches=1, **settings) -> np.ndarra
 CASES = [  # data, fsdp, tensor, microbatches, settings
     ((1, 1, 1), 4, {}),
     ((1, 1, 1), 1, {"unroll": True}),
-    ((2, 1, 1), 1, {}),
-    ((1, 2, 1), 4, {}),
-    ((1, 1, 2), 1, {"unroll": True}),
+    pytest.param((2, 1, 1), 1, {}, marks=pytest.mark.slow),
+    pytest.param((1, 2, 1), 4, {}, marks=pytest.mark.slow),
+    pytest.param((1, 1, 2), 1, {"unroll": True}, marks=pytest.mark.slow),
     ((3, 1, 1), 1, {}),
     ((1, 3, 1), 4, {}),
     ((1, 2, 2), 4, {"unroll": True}),
@@ -80,7 +80,7 @@ def test_causal_losses_agree(mesh_sizes, num_microbatches, settings):
     np.testing.assert_allclose(run("causal", mesh_sizes, num_microbatches, **settings), losses("causal", (1, 1, 1)), rtol=1e-5)
 
 
-@pytest.mark.parametrize(("mesh_sizes", "num_microbatches"), [((3, 1, 1), 4), ((2, 2, 2), 1), ((1, 1, 4), 1)])
+@pytest.mark.parametrize(("mesh_sizes", "num_microbatches"), [((3, 1, 1), 4), ((2, 2, 2), 1)])
 def test_masked_losses_agree(mesh_sizes, num_microbatches):
     np.testing.assert_allclose(run("masked", mesh_sizes, num_microbatches), losses("masked", (1, 1, 1)), rtol=1e-5)
 
