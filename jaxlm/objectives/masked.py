@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxlm.core import ConfigError, Example, Inputs, Sums, Vocab, Window
 from jaxlm.kernels.cross_entropy import token_nll
+from jaxlm.kernels.draw import likeliest
 from jaxlm.objectives.base import Array, Objective, Share
 from jaxlm.objectives.masking import Masking, Row, Tokens
 
@@ -39,7 +40,7 @@ class MaskedLM(Objective):
         if not 0 < self.mask_rate < 1:
             raise ConfigError(f"objective.mask_rate={self.mask_rate} is not between 0 and 1; BERT has 0.15")
         shares = self.replace_with_mask, self.replace_with_random
-        if min(shares) < 0 or sum(shares) > 1:
+        if not (min(shares) >= 0 and sum(shares) <= 1):
             raise ConfigError(
                 f"objective.replace_with_mask={shares[0]} and replace_with_random={shares[1]} must be at least 0 and add up to "
                 "at most 1; BERT has 0.8 and 0.1"
@@ -104,8 +105,9 @@ class MaskedLM(Objective):
     def token_sums(self, out: Any, batch: Mapping[str, Array]) -> Sums:
         """The term of the hidden tokens, from a model's outputs."""
         index_BM, targets_BM, weights_BM = asked(batch)
-        nll_BM = token_nll(out.heads["lm"].at(index_BM), targets_BM)
-        hit_BM = out.heads["lm"].at(index_BM).logits().argmax(-1) == targets_BM
+        readout = out.heads["lm"].at(index_BM)
+        nll_BM = token_nll(readout, targets_BM)
+        hit_BM = likeliest(readout) == targets_BM
         return Sums.of(
             out,
             tokens=(nll_BM, weights_BM),

@@ -10,7 +10,7 @@ from jaxlm.core import Readout
 from jaxlm.core.noise import row_keys
 from jaxlm.kernels import draw as module
 from jaxlm.kernels.cross_entropy import fine_blocks
-from jaxlm.kernels.draw import draw
+from jaxlm.kernels.draw import draw, likeliest
 
 B, M, D, V, ROWS = 3, 400, 4, 11, 13
 RNG = np.random.default_rng(0)
@@ -35,6 +35,9 @@ def test_ids_come_as_often_as_their_probability(drawn):
 
 def test_the_likeliest_is_that_of_the_logits(drawn):
     np.testing.assert_array_equal(drawn.likeliest, READOUT.logits().argmax(-1))
+    np.testing.assert_array_equal(likeliest(READOUT), READOUT.logits().argmax(-1))
+    alike = Readout(jnp.zeros_like(READOUT.hidden), READOUT.table_VD, None, V)
+    assert not likeliest(alike).any()  # of equals the lowest, however many blocks there are
 
 
 def test_places_draw_apart_and_rows_by_their_key_alone(drawn):
