@@ -33,13 +33,19 @@ def show_ending(run: Run, params: Any, tokenizer: Tokenizer, store: Store, summa
             said = _partial(ours, partial) if partial is not None else _comparison(ours, store, tokenizer)
         say(said)
     elif "eval/bits_per_masked_byte" in summary:
+        others = sum(summary.get(f"eval/{term}", 0.0) for term in ("pair_nll", "router_balance", "router_z"))
         say(
-            f"\nheld-out text: {summary['eval/loss']:.3f} nats for a hidden token "
+            f"\nheld-out text: {summary['eval/loss'] - others:.3f} nats for a hidden token "
             f"({unigram_nats(store, tokenizer):.3f} for who knows only how often each token occurs), "
             f"{summary['eval/bits_per_masked_byte']:.3f} bits per masked byte; "
             f"{summary['eval/accuracy']:.0%} of the hidden tokens guessed right\n"
             "(bits per masked byte: how many bits one hidden byte costs a reader who sees all around it; fewer is better)"
         )
+        if "eval/pair_nll" in summary:
+            say(
+                f"held-out pairs: {summary['eval/pair_accuracy']:.1%} told rightly, {summary['eval/pair_nll']:.3f} nats each "
+                "(0.693 for who throws a coin)"
+            )
     elif "eval/bits_per_target_byte" in summary:
         say(
             f"\nheld-out pairs: {summary['eval/bits_per_target_byte']:.3f} bits per byte of the target\n"

@@ -20,7 +20,7 @@ from pathlib import Path
 from jaxlm.corpus import TextFiles
 from jaxlm.data.config import DataConfig
 from jaxlm.models import bert, electra, mixtral
-from jaxlm.objectives import CausalLM, MaskedLM, ReplacedTokenDetection
+from jaxlm.objectives import CausalLM, ReplacedTokenDetection, SentenceOrder
 from jaxlm.optim import AdamW
 from jaxlm.run.config import RunConfig
 from jaxlm.tokenizer import Bytes
@@ -29,7 +29,10 @@ from jaxlm.train.config import LogConfig, TrainConfig
 def experts(context: int, **sizes):
     return mixtral(**sizes)
 
-KINDS = {"causal": (experts, CausalLM), "masked": (bert, MaskedLM), "replaced": (electra, ReplacedTokenDetection)}
+def pairs(**sizes):
+    return bert(**sizes, pairs=True)
+
+KINDS = {"causal": (experts, CausalLM), "masked": (pairs, SentenceOrder), "replaced": (electra, ReplacedTokenDetection)}
 
 def config(*, kind: str) -> RunConfig:
     family, objective = KINDS[kind]
@@ -53,7 +56,7 @@ def runs(tmp_path_factory):
     """A run of two steps of each kind of loss."""
     place = tmp_path_factory.mktemp("reference")
     (place / "tiny.py").write_text(RECIPE)
-    (place / "text.txt").write_text("".join(f"line {i} of {i * i} says {i % 7}\n" for i in range(300)))
+    (place / "text.txt").write_text("".join(f"line {i} of {i * i} says {i % 7}. It does.\n" for i in range(300)))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
         return [
