@@ -17,7 +17,7 @@ from jaxlm.core.trees import leaf_names
 from jaxlm.models.layers.base import Context, Encoded, Settings
 from jaxlm.models.layers.dense import DenseModule
 from jaxlm.models.layers.embed import Embed
-from jaxlm.models.layers.heads import VocabHead
+from jaxlm.models.layers.heads import VocabHead, scores
 from jaxlm.models.layers.norm import Norm
 from jaxlm.models.layers.positions import LearnedPositions
 from jaxlm.models.layers.relative_bias import RelativeBias
@@ -204,7 +204,7 @@ class TransformerModule(nn.Module):
         x_BLD, layers = self.through("decoder", s.decoder, x_BLD, context, layers)
         if s.norm is not None:
             x_BLD = s.norm.build("norm")(x_BLD)
-        heads = {name: head.build(name)(x_BLD, table_VD, s.embed.size()) for name, head in s.heads}
+        heads = {name: scores(head, name, x_BLD, table_VD, s.embed.size(), inputs) for name, head in s.heads}
         return Outputs(x_BLD, heads, {}, None if cache is None else cache._replace(layers=layers), encoder_BSD)
 
     def entrance(self) -> Entrance:

@@ -98,8 +98,8 @@ class NextSentence(SentencePairs):
     """Masked words, and whether text B is the one that follows text A (BERT, arXiv:1810.04805, section 3.1).
 
     The longest document of a row's window is cut at one of its sentences, each as likely: A and B. With probability
-    `random_rate` another document's text takes B's place, from the start of a sentence on. Either is as long as both allow,
-    so that lengths tell nothing.
+    `random_rate` another document's text takes B's place, from the start of a sentence on. Either ends at a length drawn from the
+    upper half of those that both allow, short of where one of them ends by itself, so that neither lengths nor ends tell anything.
     """
 
     random_rate: float = 0.5
@@ -116,12 +116,17 @@ class NextSentence(SentencePairs):
         if not starts.size:
             return Pair(ids_N, ids_N[:0], 0, 0, segment)
         cut = int(starts[rng.integers(starts.size)])
-        others_N, others_starts, *_ = _text(windows[1], vocab)
-        long_enough = others_starts[others_starts <= len(others_N) - len(ids_N) + cut]
-        places = long_enough if long_enough.size else np.append(others_starts, 0)[:1]
+        others_N, others_starts, (begins, _), _ = _text(windows[1], vocab)
+        places = np.concatenate([[0] * begins, others_starts]).astype(int)
+        places = places[places < len(others_N) - 1]
+        if not places.size or len(ids_N) - cut < 2:
+            return Pair(ids_N, ids_N[:0], 0, 0, segment)
+        long_enough = places[places <= len(others_N) - len(ids_N) + cut]
+        places = long_enough if long_enough.size else places[:1]
         begin = int(places[rng.integers(places.size)])
+        longest = min(len(ids_N) - cut, len(others_N) - begin)
+        length = int(rng.integers((longest + 1) // 2, longest))  # ends of neither text, which is where the other might not end
         label = int(rng.random() < self.random_rate)
-        length = min(len(ids_N) - cut, len(others_N) - begin)
         second_N = others_N[begin:] if label else ids_N[cut:]
         return Pair(ids_N[:cut], second_N[:length], label, 1, segment)
 

@@ -315,48 +315,51 @@ CAT_AND_DOG = "<s> /_the _cat _sat . /_a _dog _ran . </s>"
 
 
 def pairs(objective, windows, hidden, draw, integers):
-    """The row of a pair whose first two hidden pieces become [MASK], while the third stays; (given, asked, types, label)."""
-    dice = Dice(permutation=[hidden], random=[draw, [0.3, 0.7, 0.95]], integers=[*integers, [0, 0, 0]])
+    """The row of a pair whose first two hidden pieces become [MASK], while a third stays; (given, asked, types, label)."""
+    dice = Dice(permutation=[hidden], random=[draw, [0.3, 0.7, 0.95]], integers=[*integers, [0] * len(hidden)])
     example = objective(mask_rate=3 / 8).prepare(windows, dice, VOCAB, seq_len=13)
     assert example["pair_weights"] == 1
     return *lines(example), "".join(map(str, example["token_types"])), int(example["pair"])
 
 
 @pytest.mark.parametrize(
-    ("other", "hidden", "draw", "given", "asked", "types", "label"),
+    ("other", "length", "hidden", "draw", "given", "asked", "types", "label"),
     [
-        (  # cut at the second sentence; the die says that it stays
+        (  # cut at the second sentence; the die says that it stays, and how long it is: not to its end
             "_sat . /_on _a _ma t s .",
-            [2, 7, 9],
-            0.5,
-            "[CLS] _the [MASK] _sat . [SEP] _a [MASK] _ran . [SEP] <pad> <pad>",
-            "- - _cat - - - - _dog - . - - -",
-            "0000001111100",
-            0,
-        ),
-        (  # another document takes its place, from a sentence on, as long as what stood there
-            "_sat . /_on _a _ma t s .",
-            [2, 7, 9],
-            0.4,
-            "[CLS] _the [MASK] _sat . [SEP] _on [MASK] _ma t [SEP] <pad> <pad>",
-            "- - _cat - - - - _a - t - - -",
-            "0000001111100",
-            1,
-        ),
-        (  # the other's only sentence has three pieces in its window, so the text that stays has no more
-            "_sat _on _the _ma t s . /_a _cat _ran",
+            3,
             [2, 7, 8],
-            0.9,
+            0.5,
             "[CLS] _the [MASK] _sat . [SEP] _a [MASK] _ran [SEP] <pad> <pad> <pad>",
             "- - _cat - - - - _dog _ran - - - -",
             "0000001111000",
             0,
         ),
+        (  # another document takes its place, from a sentence on, as long as what stood there
+            "_sat . /_on _a _ma t s .",
+            3,
+            [2, 7, 8],
+            0.4,
+            "[CLS] _the [MASK] _sat . [SEP] _on [MASK] _ma [SEP] <pad> <pad> <pad>",
+            "- - _cat - - - - _a _ma - - - -",
+            "0000001111000",
+            1,
+        ),
+        (  # the other's only sentence has three pieces in its window, so the text that stays has no more than two
+            "_sat _on _the _ma t s . /_a _cat _ran",
+            2,
+            [2, 7],
+            0.9,
+            "[CLS] _the [MASK] _sat . [SEP] _a [MASK] [SEP] <pad> <pad> <pad> <pad>",
+            "- - _cat - - - - _dog - - - - -",
+            "0000001110000",
+            0,
+        ),
     ],
 )
-def test_next_sentence(other, hidden, draw, given, asked, types, label):
+def test_next_sentence(other, length, hidden, draw, given, asked, types, label):
     windows = sentences(CAT_AND_DOG, 10), sentences(other, 10)
-    assert pairs(NextSentence, windows, hidden, draw, [0, 0]) == (given, asked, types, label)
+    assert pairs(NextSentence, windows, hidden, draw, [0, 0, length]) == (given, asked, types, label)
 
 
 @pytest.mark.parametrize(

@@ -73,13 +73,29 @@ def test_the_second_text_goes_on_or_is_another_documents_from_a_sentence_on():
         longest = np.bincount(other.segments_N)[1:].argmax() + 1
         others, others_starts = text(other._replace(segments_N=np.where(other.segments_N == longest, 1, 0)))
         source, places = (others, others_starts) if example["pair"] else (ids, [len(a)])
-        assert any(source[start : start + len(b)] == b for start in places)
+        found = [start for start in places if source[start : start + len(b)] == b]
+        assert found
+        assert found[0] + len(b) < len(source)  # its own end would tell that it is no other's
         lengths[example["pair"].item()].append(len(a) + len(b))
         assert len(a) + len(b) <= len(ids)
     assert min(cuts.values()) > 300  # cuts lie everywhere
     means = [np.mean(some) for some in lengths]
     error = np.hypot(*(np.std(some) / len(some) ** 0.5 for some in lengths))
     assert abs(means[0] - means[1]) < 5 * error  # lengths tell nothing
+
+
+def test_a_text_in_which_no_sentence_begins_takes_no_place():
+    ids_N, one_N = np.arange(10, 22, dtype=np.int32), np.ones(12, np.int32)
+    first = Window(ids_N, one_N, np.arange(12, dtype=np.int32), ids_N == 15)
+    for begins, weight in [(ids_N == 99, 0), (ids_N == 10, 1), (ids_N == 12, 1), (ids_N == 21, 0)]:
+        other = first._replace(ids_N=ids_N + 20, sentences_N=begins)
+        pair = NextSentence(random_rate=1.0).pair_of((first, other), host_generator(0, "prepare", 0), VOCAB)
+        assert pair.weight == weight
+        if weight:
+            assert (pair.label, pair.second_N[0] - 20) == (1, ids_N[begins][0])
+            assert 1 <= len(pair.second_N) < 7
+    empty = NextSentence().pair_of((first, Window.empty(12)), host_generator(0, "prepare", 0), VOCAB)
+    assert empty.weight == 0
 
 
 def test_order_is_asked_of_whole_sentences_alone():

@@ -4,10 +4,10 @@ zero-initialised outputs, untied output."""
 
 from typing import Literal
 
-from jaxlm.models.layers import MLP, Attention, Block, Classifier, Embed, Pooler, RMSNorm, Stack, VocabHead
+from jaxlm.models.layers import MLP, Attention, Block, Classifier, Comparison, Embed, RMSNorm, Stack, VocabHead
 from jaxlm.models.transformer import Transformer
 
-PAIRS = (("pairs", Classifier(2, Pooler(stddev=None), stddev=0)),)
+PAIRS = (("pairs", Classifier(2, Comparison(stddev=None), stddev=0)),)
 
 
 def modern(

@@ -6,7 +6,7 @@ from jaxlm.models.layers.block import Block
 from jaxlm.models.layers.cross_attention import CrossAttention
 from jaxlm.models.layers.embed import Embed
 from jaxlm.models.layers.experts import Experts
-from jaxlm.models.layers.heads import Classifier, Pooler, TokenScore, VocabHead
+from jaxlm.models.layers.heads import Classifier, Comparison, Pooler, TokenScore, VocabHead
 from jaxlm.models.layers.mlp import MLP
 from jaxlm.models.layers.norm import LayerNorm, RMSNorm
 from jaxlm.models.layers.positions import LearnedPositions, RotaryScaling, SinusoidalPositions
@@ -18,6 +18,7 @@ __all__ = [
     "Attention",
     "Block",
     "Classifier",
+    "Comparison",
     "Context",
     "CrossAttention",
     "Embed",

@@ -1,12 +1,13 @@
 """What a model says at its end."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxlm.core import Inputs
 from jaxlm.core.readout import Readout
 from jaxlm.models.layers.base import Settings, normal, param
 from jaxlm.models.layers.dense import dense
@@ -53,6 +54,23 @@ class Pooler(Settings):
 
 
 @dataclass(frozen=True)
+class Comparison(Settings):
+    """tanh(dense(a, b, |a - b|, a * b)), a and b the means of the two token types' states: [B, D] (arXiv:1705.02364, 3.1).
+
+    What two texts have in common is there from the first step; from its first token alone a small model is slow to learn it.
+    """
+
+    stddev: float | None = 0.02
+    """Of initial weights; None: 1 / sqrt(fan in)."""
+
+    once_a_row = True
+    reads_inputs = True
+
+    def build(self, name: str) -> nn.Module:
+        return ComparisonModule(self, name=name)
+
+
+@dataclass(frozen=True)
 class TokenScore(Settings):
     """One number a token, its log-odds of something: dense, activation, dense (ELECTRA's discriminator): [B, L], float32."""
 
@@ -67,19 +85,26 @@ class TokenScore(Settings):
 
 @dataclass(frozen=True)
 class Classifier(Settings):
-    """Scores of some classes of a text, from BERT's summary of it: [B, num_classes], float32 (arXiv:1810.04805, section 3.1)."""
+    """Scores of some classes of a text, from a summary of it: [B, num_classes], float32 (arXiv:1810.04805, section 3.1)."""
 
     num_classes: int = 2
     """Classes; a sentence objective has two, one for pairs as they should be."""
-    pooler: Pooler = Pooler()
-    """The summary."""
+    pooler: Pooler | Comparison = Pooler()
+    """The summary: BERT's, or for pairs a comparison of their halves."""
     stddev: float | None = 0.02
     """Of initial weights of the scores; None: 1 / sqrt(fan in); 0: zeros."""
 
     once_a_row = True
+    reads_inputs = True
 
     def build(self, name: str) -> nn.Module:
         return ClassifierModule(self, name=name)
+
+
+def scores(head: Any, name: str, x_BLD: Array, table_VD: Array, vocab_size: int, inputs: Inputs) -> Any:
+    """What a head says of a model's last states; one with `reads_inputs` is told what the model was given, too."""
+    told = (inputs,) if getattr(head, "reads_inputs", False) else ()
+    return head.build(name)(x_BLD, table_VD, vocab_size, *told)
 
 
 class VocabHeadModule(nn.Module):
@@ -108,6 +133,24 @@ class PoolerModule(nn.Module):
         return jnp.tanh(dense(self, "kernel", x_BLD[:, 0], x_BLD.shape[-1], self.settings.stddev))
 
 
+class ComparisonModule(nn.Module):
+    settings: Comparison
+
+    @nn.compact
+    def __call__(
+        self, x_BLD: Float[Array, "B L D"], table_VD: Float[Array, "V D"], vocab_size: int, inputs: Inputs
+    ) -> Float[Array, "B D"]:
+        def mean(of_BL: Array) -> Array:
+            share_BL = (of_BL & (inputs.segments_BL > 0)).astype(jnp.float32)
+            share_BL /= jnp.maximum(share_BL.sum(1, keepdims=True), 1)
+            return jnp.einsum("BL,BLD->BD", share_BL, x_BLD.astype(jnp.float32))
+
+        types_BL = jnp.zeros_like(inputs.segments_BL) if inputs.token_types_BL is None else inputs.token_types_BL
+        a_BD, b_BD = mean(types_BL == 0), mean(types_BL == 1)
+        both = jnp.concatenate([a_BD, b_BD, jnp.abs(a_BD - b_BD), a_BD * b_BD], axis=-1).astype(x_BLD.dtype)
+        return jnp.tanh(dense(self, "kernel", both, x_BLD.shape[-1], self.settings.stddev))
+
+
 class TokenScoreModule(nn.Module):
     settings: TokenScore
 
@@ -122,7 +165,9 @@ class ClassifierModule(nn.Module):
     settings: Classifier
 
     @nn.compact
-    def __call__(self, x_BLD: Float[Array, "B L D"], table_VD: Float[Array, "V D"], vocab_size: int) -> Float[Array, "B C"]:
+    def __call__(
+        self, x_BLD: Float[Array, "B L D"], table_VD: Float[Array, "V D"], vocab_size: int, inputs: Inputs
+    ) -> Float[Array, "B C"]:
         s = self.settings
-        x_BD = s.pooler.build("pooler")(x_BLD, table_VD, vocab_size)
+        x_BD = scores(s.pooler, "pooler", x_BLD, table_VD, vocab_size, inputs)
         return dense(self, "score", x_BD.astype(jnp.float32), s.num_classes, s.stddev)
