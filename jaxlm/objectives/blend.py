@@ -1,5 +1,6 @@
 """Several objectives in one run: each row is prepared by one of them."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
@@ -28,10 +29,13 @@ class Blend(Objective):
 
     def __init__(self, *pairs: Member, members: Sequence[Member] = ()):
         object.__setattr__(self, "members", (*pairs, *members))
+        for member in self.members:
+            if not (isinstance(member, tuple) and len(member) == 2 and isinstance(member[0], Objective)):
+                raise ConfigError(f"objective.members: {member!r} is no pair of an objective and its share: (CausalLM(), 0.5)")
         first, *others = self._objectives()
         for name in NEEDS:
             object.__setattr__(self, name, getattr(first, name))
-        if not all(share > 0 for _, share in self.members):
+        if not all(0 < share < math.inf for _, share in self.members):
             raise ConfigError(f"objective.members: {[share for _, share in self.members]} are no shares; each must be above 0")
         for other in others:
             for name, found in _needs(first).items():

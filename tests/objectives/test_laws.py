@@ -132,23 +132,36 @@ def test_weights_need_no_model_and_are_those_of_the_loss(objective):
 
 
 def test_what_is_given_does_not_tell_what_is_asked(objective):
-    """A causal loss up to a place ignores all tokens after it; a masked one ignores what the gaps hold."""
+    """A causal loss up to a place ignores all tokens after it; which tokens of a masked row are hidden, and what stands in
+    their place, follows from the row's key, not from what they are."""
+    if objective.attention != "causal":
+        for row in range(20):
+            given = [_windows(objective, row, other) for other in (lambda ids: ids, _another_of_its_sort)]
+            one, two = (objective.prepare(windows, host_generator(0, "prepare", row), tiny.vocab(), L) for windows in given)
+            hidden = one["tokens"] == tiny.vocab().mask
+            np.testing.assert_array_equal(hidden, two["tokens"] == tiny.vocab().mask)
+            np.testing.assert_array_equal(_another_of_its_sort(one["targets"]), two["targets"])
+            assert (one["targets"] != two["targets"])[hidden].all()
+        return
     model = tiny.model_for(objective, num_layers=1)
     params = tiny.params(model)
     batch = tiny.batch(objective, 4)
-    if objective.attention == "causal":
-        length = objective.row_length(L)
-        place = np.arange(length) < length // 3
-        batch["weights"] = batch["weights"] * place
-        other = {**batch, "tokens": np.where(place, batch["tokens"], (batch["tokens"] + 3) % V)}
-        assert batch["weights"].any()
-    else:
-        gap = batch["tokens"] == tiny.vocab().mask
-        batch.update({name: batch[name] * gap for name in batch if name.endswith("weights") and batch[name].ndim == 2})
-        other = {**batch, "tokens": np.where(gap, tiny.vocab().mask, batch["tokens"])}
-        assert (batch["tokens"] != batch["targets"])[gap].all()
+    place = np.arange(objective.row_length(L)) < objective.row_length(L) // 3
+    batch["weights"] = batch["weights"] * place
+    other = {**batch, "tokens": np.where(place, batch["tokens"], (batch["tokens"] + 3) % V)}
+    assert batch["weights"].any()
     loss = jax.jit(lambda b: objective.loss(model, params, b, jax.random.key(0)).terms)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), loss(batch), loss(other))
+
+
+def _windows(objective, row, changed):
+    windows = [tiny.window_for(objective, objective.raw_length(L), row + 1000 * k) for k in range(objective.num_windows)]
+    return tuple(window._replace(ids_N=changed(window.ids_N)) for window in windows)
+
+
+def _another_of_its_sort(ids):
+    """Another ordinary id for each, which starts a word where it does."""
+    return np.where(tiny.vocab().special_V[ids], ids, 7 + (ids - 5) % ((V - 10) // 2 * 2))
 
 
 def test_loss_and_gradient_are_finite(objective):
