@@ -91,8 +91,9 @@ def search(
     N = beams.num_beams
     alive, found = [[_Beam(0.0, 0, (), ())] for _ in prompts], [list[Found]() for _ in prompts]
     lengths_R = np.repeat([len(ids_N) for ids_N in prompts], N)
-    begin = begun(model, params, prompts, encoder_texts, max(limits), prefix=prefix)
-    logits_RV, cache = _rows(*begin, np.repeat(np.arange(len(prompts)), N))
+    logits_BV, cache = begun(model, params, prompts, encoder_texts, max(limits), prefix=prefix)
+    first_R = np.repeat(np.arange(len(prompts)), N)
+    logits_RV, cache = logits_BV[first_R], _rows(cache, first_R)
     for number in range(max(limits)):
         sums_BN = _array(alive, N, lambda beam: beam.total, -np.inf, np.float32)
         likeliest = _likeliest(logits_RV, sums_BN, num=N * (1 + len(stop_ids)), vocab_size=vocab_size)
@@ -108,7 +109,7 @@ def search(
         if not any(alive):
             break
         parents_BN = _array(alive, N, lambda beam: beam.parent, 0, np.int32)
-        _, cache = _rows(logits_RV, cache, (parents_BN + N * np.arange(len(prompts))[:, None]).ravel())
+        cache = _rows(cache, (parents_BN + N * np.arange(len(prompts))[:, None]).ravel())
         ids_R = _array(alive, N, lambda beam: beam.ids[-1], 0, np.int32).ravel()
         running_R = _array(alive, N, lambda beam: True, False, bool).ravel()
         positions_R = ((lengths_R + number) * running_R).astype(np.int32)
@@ -138,10 +139,10 @@ def _likeliest(logits_RV: Array, sums_BN: Array, *, num: int, vocab_size: int) -
 
 
 @jax.jit
-def _rows(logits_BV: Array, cache: Cache, rows_R: Array) -> tuple[Array, Cache]:
-    """Scores and cache of these rows."""
+def _rows(cache: Cache, rows_R: Array) -> Cache:
+    """The cache of these rows."""
     encoder_segments_BS = None if cache.encoder_segments_BS is None else cache.encoder_segments_BS[rows_R]
-    return logits_BV[rows_R], cache._replace(
+    return cache._replace(
         positions_BS=cache.positions_BS[rows_R],
         segments_BS=cache.segments_BS[rows_R],
         layers=jax.tree.map(lambda x: x[:, rows_R], cache.layers),

@@ -114,3 +114,9 @@ def require_sentinels(objective: Objective, vocab: Vocab, number: int) -> None:
             f"objective {type(objective).__name__} needs {number} sentinels and the tokenizer has {len(vocab.sentinels)}; set "
             f"tokenizer.num_sentinels to {number}, or use a tokenizer that has them"
         )
+
+
+def require_room(objective: Objective, seq_len: int, needed: int) -> None:
+    """Raises ConfigError where rows are too short for anything to be asked in them."""
+    if seq_len < needed:
+        raise ConfigError(f"data.seq_len={seq_len} is too short: objective {type(objective).__name__} needs at least {needed}")

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
+from inspect import unwrap
 from typing import Any
 
 import numpy as np
@@ -19,9 +20,9 @@ NEEDS = ("attention", "encoder", "pair", "overlap", "num_windows", "streams", "h
 class Blend(Objective):
     """`Blend((CausalLM(), 0.5), (FillInMiddle(), 0.5))`: a row's key draws which of them prepares it.
 
-    One loss learns them all, so members have the same `loss`, with the same settings of its class, and give the same
-    fields: any mixture of rows is one batch. A member that needs less raw text than another leaves the rest out. Rows
-    bear `member`, the number of theirs.
+    One loss learns them all, so members have the same `loss`, with the same settings of its class but for those that only
+    `prepare` reads (`MaskedLM(masking=Spans())` beside `MaskedLM()`), and give the same fields: any mixture of rows is one
+    batch. A member that needs less raw text than another leaves the rest out. Rows bear `member`, the number of theirs.
     """
 
     members: tuple[Member, ...]
@@ -100,8 +101,9 @@ class Blend(Objective):
 
 def _needs(objective: Objective) -> dict[str, Any]:
     """What members must have alike, by name."""
-    owner = next(cls for cls in type(objective).__mro__ if "loss" in vars(cls))
-    settings = [field.name for field in fields(owner)] if is_dataclass(owner) else []
+    owner: Any = next(cls for cls in type(objective).__mro__ if "loss" in vars(cls))
+    of_rows = set(unwrap(owner.prepare).__code__.co_names) - set(unwrap(owner.loss).__code__.co_names)  # a masking is one row's
+    settings = [field.name for field in fields(owner) if field.name not in of_rows] if is_dataclass(owner) else []
     return {
         "loss": type(objective).loss,
         "weights": type(objective).weights,

@@ -18,7 +18,7 @@ import numpy as np
 
 from jaxlm.core import ConfigError, Example, Inputs, Sums, Vocab, Window
 from jaxlm.core.errors import require_probability
-from jaxlm.objectives.base import Array, Share
+from jaxlm.objectives.base import Array, Share, require_room
 from jaxlm.objectives.masked import MaskedLM
 
 MARKS = 3
@@ -60,8 +60,7 @@ class SentencePairs(MaskedLM):
             raise ConfigError(
                 f"objective {name} needs a [CLS] and a [SEP] token and the tokenizer has no {missing}; use one that has"
             )
-        if seq_len < MARKS + 2:
-            raise ConfigError(f"data.seq_len={seq_len} has no room for a pair: objective {name} needs at least {MARKS + 2}")
+        require_room(self, seq_len, MARKS + 2)
 
     def raw_length(self, seq_len: int) -> int:
         return seq_len - MARKS

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from jaxlm.core import ConfigError, Example, Vocab, Window
-from jaxlm.objectives.base import Share, require_sentinels
+from jaxlm.objectives.base import Share, require_room, require_sentinels
 from jaxlm.objectives.causal import CausalLM
 from jaxlm.objectives.seq2seq import row_of
 
@@ -50,6 +50,7 @@ class SpanCorruption(CausalLM):
             raise ConfigError(f"objective.target_length={self.target_length} must be at least 4; leave it out for what is needed")
 
     def check(self, vocab: Vocab, seq_len: int) -> None:
+        require_room(self, seq_len, self._sizes(2)[0])
         require_sentinels(self, vocab, self._counts(self.raw_length(seq_len))[1] + (len(MODES) if self.mode else 0))
 
     def raw_length(self, seq_len: int) -> int:

@@ -162,10 +162,12 @@ def check_config(config: RunConfig) -> None:
             f"data.packing='windows' cuts documents, and objective {type(objective).__name__} needs all streams of each whole; "
             "set it to 'best_fit', or to 'documents' for one a row"
         )
-    if model.max_length is not None and config.data.seq_len > model.max_length:
+    longest = max(seq_len := config.data.seq_len, objective.row_length(seq_len))
+    if model.max_length is not None and longest > model.max_length:
+        which = "is" if longest == seq_len else f"makes rows of {longest} tokens to be written, which is"
         raise ConfigError(
-            f"data.seq_len={config.data.seq_len} is more than the model's {model.max_length} positions; "
-            f"shorten it, or set {' and '.join(f'{key}.positions.length' for key in model.embed_keys)} to {config.data.seq_len}"
+            f"data.seq_len={seq_len} {which} more than the model's {model.max_length} positions; "
+            f"shorten it, or set {' and '.join(f'{key}.positions.length' for key in model.embed_keys)} to {longest}"
         )
 
 

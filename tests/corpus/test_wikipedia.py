@@ -57,7 +57,9 @@ def test_the_encoding_is_the_xml_s_own(owls, tmp_path):
 def test_a_damaged_dump_is_named(owls, tmp_path):
     (tmp_path / "cut.xml").write_text(dump(PAGE.format("Owl", 0, "", "An owl."))[:-30])
     documents = WikipediaDump(tmp_path / "cut.xml").documents()
-    with pytest.raises(RunError, match=r"cut\.xml is no XML \(.*line 1.*\)\. WikipediaDump reads MediaWiki's dumps, such as enwiki"):
+    with pytest.raises(
+        RunError, match=r"cut\.xml is no XML \(.*line 1.*\)\. WikipediaDump reads MediaWiki's dumps, such as enwiki"
+    ):
         list(documents)
     owls.write_bytes(owls.read_bytes()[:-40])
     with pytest.raises(RunError, match=r"owls\.xml\.bz2 cannot be read: "):

@@ -9,7 +9,7 @@ import tiny
 
 from jaxlm.core import ConfigError
 from jaxlm.core.noise import host_generator
-from jaxlm.objectives import Blend, CausalLM, FillInMiddle, MaskedLM
+from jaxlm.objectives import Blend, CausalLM, FillInMiddle, MaskedLM, Spans
 
 L, ROWS = 32, 2000
 VOCAB = tiny.vocab()
@@ -72,9 +72,13 @@ class Quieter(CausalLM):
             "same, or train one of them",
         ),
         (
-            lambda: Blend((MaskedLM(), 1), (MaskedLM(mask_rate=0.4), 1)),
-            "objective.members: MaskedLM and MaskedLM cannot be blended: they differ in mask_rate. One loss learns all rows; make it "
-            "the same, or train one of them",
+            lambda: Blend((MaskedLM(), 1), (MaskedLM(mask_rate=0.4), 1)).check(VOCAB, 16),
+            "objective.members: MaskedLM and MaskedLM cannot be blended: their rows differ in the field 'masked_index'",
+        ),
+        (
+            lambda: Blend((CausalLM(), 1), (CausalLM(z_loss=0.1), 1)),
+            "objective.members: CausalLM and CausalLM cannot be blended: they differ in z_loss. One loss learns all rows; make it the "
+            "same, or train one of them",
         ),
         (
             lambda: Blend((CausalLM(), 1), (Louder(extra=True), 1)).check(VOCAB, 16),
@@ -93,5 +97,16 @@ def test_what_cannot_be_blended(make, words):
     assert str(error.value) == words
 
 
+def test_shares_and_objectives_that_are_none():
+    for share in (float("inf"), float("nan"), -1):
+        with pytest.raises(ConfigError, match=rf"^objective\.members: \[{share}\] are no shares; each must be above 0$"):
+            Blend((CausalLM(), share))
+    with pytest.raises(
+        ConfigError, match=r"^objective\.members: CausalLM\(.*\) is no pair of an objective and its share: \(CausalLM"
+    ):
+        Blend(CausalLM(), FillInMiddle())
+
+
 def test_what_can():
+    Blend((MaskedLM(), 1), (MaskedLM(masking=Spans(), replace_with_mask=1.0, replace_with_random=0.0), 1)).check(VOCAB, 16)
     Blend((CausalLM(), 1), (Louder(), 1)).check(VOCAB, 16)

@@ -83,3 +83,9 @@ def test_shares_that_cannot_be(name):
     with pytest.raises(ConfigError) as error:
         FillInMiddle(**{name: 1.5})
     assert str(error.value) == f"objective.{name}=1.5 must be at least 0 and at most 1"
+
+
+def test_rows_without_room_for_the_marks():
+    with pytest.raises(ConfigError, match=r"^data\.seq_len=4 is too short: objective FillInMiddle needs at least 5$"):
+        FillInMiddle().check(VOCAB, 4)
+    FillInMiddle().check(VOCAB, 5)

@@ -151,7 +151,7 @@ def test_a_tokenizer_without_marks(objective):
         assert str(error.value) == f"objective {name} needs {words}; use one that has"
     with pytest.raises(ConfigError) as error:
         objective.check(VOCAB, 4)
-    assert str(error.value) == f"data.seq_len=4 has no room for a pair: objective {name} needs at least 5"
+    assert str(error.value) == f"data.seq_len=4 is too short: objective {name} needs at least 5"
 
 
 def test_shares_that_are_none():

@@ -101,3 +101,12 @@ def test_settings_that_cannot_be(settings, words):
     with pytest.raises(ConfigError) as error:
         SpanCorruption(**settings)
     assert str(error.value) == words
+
+
+@pytest.mark.parametrize(("objective", "needed"), [(SpanCorruption(), 3), (SpanCorruption(mode="R"), 4)])
+def test_rows_without_room_for_a_gap(objective, needed):
+    with pytest.raises(
+        ConfigError, match=rf"^data\.seq_len={needed - 1} is too short: objective SpanCorruption needs at least {needed}$"
+    ):
+        objective.check(tiny.vocab(), needed - 1)
+    assert objective.raw_length(needed) == 2

@@ -12,7 +12,8 @@ from jaxlm.core import ConfigError, Sums
 from jaxlm.corpus import TextFiles
 from jaxlm.data.config import DataConfig
 from jaxlm.models import bert, electra, gpt2, transformer_2017
-from jaxlm.objectives import CausalLM, MaskedLM, NextSentence, ReplacedTokenDetection, SentenceOrder
+from jaxlm.models.layers import LearnedPositions
+from jaxlm.objectives import CausalLM, MaskedLM, NextSentence, ReplacedTokenDetection, SentenceOrder, SpanCorruption
 from jaxlm.optim import AdamW
 from jaxlm.parallel.config import MeshConfig
 from jaxlm.parallel.mesh import make_mesh
@@ -23,6 +24,10 @@ from jaxlm.tokenizer import Bytes
 from jaxlm.train.config import LogConfig, TrainConfig
 
 SIZES = {"num_layers": 1, "embed_dim": 16, "num_heads": 2, "context": 16}
+
+
+def with_learned_positions(model, length):
+    return replace(model, embed=replace(model.embed, positions=LearnedPositions(length)))
 
 
 @dataclass(frozen=True)
@@ -186,6 +191,15 @@ def test_given_weights_are_those_that_a_new_run_begins_with(made, tmp_path):
         (
             lambda c: replace(c, data=replace(c.data, seq_len=17)),
             "data.seq_len=17 is more than the model's 16 positions; shorten it, or set model.embed.positions.length to 17",
+        ),
+        (
+            lambda c: replace(
+                c,
+                objective=SpanCorruption(target_length=20),
+                model=with_learned_positions(transformer_2017(num_layers=1, embed_dim=16, num_heads=2), 16),
+            ),
+            "data.seq_len=16 makes rows of 20 tokens to be written, which is more than the model's 16 positions; shorten it, or set "
+            "model.embed.positions.length to 20",
         ),
         (
             lambda c: replace(c, model=replace(c.model, decoder=(replace(c.model.decoder[0], repeats=0),))),
