@@ -23,7 +23,7 @@ def run(arguments: FillMaskArguments) -> Mapping[str, Any]:
     from jaxlm.run.api import load
 
     loaded = load(arguments.run, trust=arguments.trust)
-    found = fill_mask(loaded.model, loaded.params, loaded.tokenizer, arguments.prompt, top=arguments.top)
+    found = fill_mask(loaded.model, loaded.params, loaded.tokenizer, arguments.prompt, top=arguments.top, ends=loaded.ends)
     for prompt, filled in zip(arguments.prompt, found, strict=True):
         print(prompt)
         for number, gap in enumerate(filled.masks, 1):

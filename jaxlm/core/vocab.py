@@ -4,6 +4,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+ENDS = ("bos", "eos")
+"""What stands at the ends of a document in a token store."""
+
 
 @dataclass(frozen=True, eq=False)
 class Vocab:
@@ -24,3 +27,8 @@ class Vocab:
     """True for ids that stand for no text: never masked, never drawn as noise."""
     starts_word_V: np.ndarray | None = None
     """True for ids that begin a word, by the tokenizer's own marks."""
+
+    def framed(self, ids_N: np.ndarray, ends: tuple[str, str] = ENDS) -> np.ndarray:
+        """A text's ids between these two tokens, int32."""
+        first, last = (getattr(self, end) for end in ends)
+        return np.concatenate([[first], ids_N, [last]]).astype(np.int32)

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from jaxlm.core import ConfigError, Inputs
+from jaxlm.core.vocab import ENDS
 from jaxlm.generate.prompts import padded, require_no_encoder
 from jaxlm.generate.words import word_model
 from jaxlm.kernels.cross_entropy import token_nll
@@ -33,10 +34,13 @@ class Score(NamedTuple):
         return self.nats_N / np.log(2).astype(np.float32)
 
 
-def score(model: Any, params: Any, tokenizer: Tokenizer, texts: Sequence[str]) -> list[Score]:
+def score(model: Any, params: Any, tokenizer: Tokenizer, texts: Sequence[str], *, ends: tuple[str, str] = ENDS) -> list[Score]:
     """The cost of each token of each text: of causal models given those before it, of models that look both ways given all
     others, one hidden at a time (pseudo-log-likelihood, arXiv:1910.14659), which takes as many rows as tokens; of a pair it is
     the generator's.
+
+    Args:
+      ends: of models that look both ways: what stands before and after a text, by the names of `Vocab`, as `Objective.ends`.
 
     Raises:
       ConfigError: a text does not fit the context, or the model needs a mask token and the tokenizer has none.
@@ -54,7 +58,7 @@ def score(model: Any, params: Any, tokenizer: Tokenizer, texts: Sequence[str]) -
         if causal:
             questions.append((number, np.concatenate([[vocab.bos], ids_N]), np.arange(len(ids_N))))
         else:
-            whole_N = np.concatenate([[vocab.bos], ids_N, [vocab.eos]])
+            whole_N = vocab.framed(ids_N, ends)
             for place in range(1, len(ids_N) + 1):
                 hidden_N = whole_N.copy()
                 hidden_N[place] = vocab.mask
@@ -72,12 +76,19 @@ def score(model: Any, params: Any, tokenizer: Tokenizer, texts: Sequence[str]) -
 
 
 def embed(
-    model: Any, params: Any, tokenizer: Tokenizer, texts: Sequence[str], *, pooling: Literal["mean", "cls"] | None = "mean"
+    model: Any,
+    params: Any,
+    tokenizer: Tokenizer,
+    texts: Sequence[str],
+    *,
+    pooling: Literal["mean", "cls"] | None = "mean",
+    ends: tuple[str, str] = ENDS,
 ) -> np.ndarray:
     """Vectors of texts, from the model's last hidden states; float32.
 
     Args:
       pooling: "mean" over a text's tokens, begin and end included; "cls": the first token's; None: no pooling.
+      ends: what stands before and after a text, by the names of `Vocab`, as `Objective.ends`.
 
     Returns:
       [texts, D]; without pooling [texts, longest, D], begin and end tokens included, zeros after a text's end.
@@ -88,8 +99,7 @@ def embed(
     if pooling not in ("mean", "cls", None):
         raise ConfigError(f"embed: pooling={pooling!r} is unknown. Allowed: 'mean', 'cls', None.")
     require_no_encoder("embed", model)
-    vocab = tokenizer.vocab
-    rows = [np.concatenate([[vocab.bos], ids_N, [vocab.eos]]) for ids_N in _encoded(tokenizer, texts, model.max_length, added=2)]
+    rows = [tokenizer.vocab.framed(ids_N, ends) for ids_N in _encoded(tokenizer, texts, model.max_length, added=2)]
     states = [
         np.asarray(hidden_LD[: len(row_N)], np.float32)
         for part in _portions(rows)

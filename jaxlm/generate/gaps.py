@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxlm.core import ConfigError, Inputs
+from jaxlm.core.vocab import ENDS
 from jaxlm.generate.candidates import Candidate, candidates, check_top
 from jaxlm.generate.prompts import padded, require_no_encoder
 from jaxlm.generate.words import word_model
@@ -29,12 +30,17 @@ class Filled(NamedTuple):
     """With the likeliest of each, each chosen as if the other gaps stayed open."""
 
 
-def fill_mask(model: Any, params: Any, tokenizer: Tokenizer, prompts: Sequence[str], *, top: int = 5) -> list[Filled]:
+def fill_mask(
+    model: Any, params: Any, tokenizer: Tokenizer, prompts: Sequence[str], *, top: int = 5, ends: tuple[str, str] = ENDS
+) -> list[Filled]:
     """The `top` likeliest tokens of each [MASK] of each prompt; a pair's generator fills it.
 
     A gap is one token. Where the tokenizer's tokens begin with the space in front of a word, the space in front of
     [MASK] belongs to the token that is sought and is left out of the context: "on the [MASK]." seeks a token such as
     "▁mat". Only tokens that stand for text are told; probabilities are among all of the tokenizer's tokens.
+
+    Args:
+      ends: what stands before and after a text, by the names of `Vocab`, as `Objective.ends`.
 
     Raises:
       ConfigError: the model is causal, the tokenizer has no mask token, a prompt has no [MASK] or does not fit the context.
@@ -51,7 +57,7 @@ def fill_mask(model: Any, params: Any, tokenizer: Tokenizer, prompts: Sequence[s
     model, params = word_model(model, params)
     allowed_V = ~vocab.special_V
     check_top(top, 1, int(allowed_V.sum()))
-    rows = [_with_gaps(tokenizer, prompt, model.max_length) for prompt in prompts]
+    rows = [_with_gaps(tokenizer, prompt, model.max_length, ends) for prompt in prompts]
     if not rows:
         return []
     gaps = [np.flatnonzero(ids_N == vocab.mask) for ids_N in rows]
@@ -71,8 +77,8 @@ def _filled(tokenizer: Tokenizer, ids_N: np.ndarray, places: np.ndarray, ids_MT:
     return Filled(masks, tokenizer.decode(whole_N))
 
 
-def _with_gaps(tokenizer: Tokenizer, prompt: str, max_length: int | None) -> np.ndarray:
-    """bos, the prompt's ids with the mask's in each gap, eos: as documents lie in a token store."""
+def _with_gaps(tokenizer: Tokenizer, prompt: str, max_length: int | None, ends: tuple[str, str]) -> np.ndarray:
+    """The prompt's ids with the mask's in each gap, between what stands at a text's ends."""
     vocab = tokenizer.vocab
     *before, last = prompt.split(MASK)
     if not before:
@@ -80,10 +86,10 @@ def _with_gaps(tokenizer: Tokenizer, prompt: str, max_length: int | None) -> np.
     if vocab.starts_word_V is not None:
         before = [part.removesuffix(" ") for part in before]
     *ids_before, ids_last = tokenizer.encode_batch([*before, last])
-    parts = [np.array([vocab.bos])]
+    parts = []
     for ids_N in ids_before:
         parts += [ids_N, np.array([vocab.mask])]
-    whole_N = np.concatenate([*parts, ids_last, [vocab.eos]]).astype(np.int32)
+    whole_N = vocab.framed(np.concatenate([*parts, ids_last]), ends)
     if max_length is not None and len(whole_N) > max_length:
         raise ConfigError(
             f"--prompt: its {len(whole_N)} tokens are more than the model's context of {max_length}. Shorten it to at most "

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from jaxlm.core import ConfigError, Example, Sums, Vocab, Window
+from jaxlm.core.vocab import ENDS
 
 Array = Any
 
@@ -50,6 +51,8 @@ class Objective:
     the same number."""
     pair: bool = False
     """Whether its model is a pair of a generator and a discriminator."""
+    ends: tuple[str, str] = ENDS
+    """What stands at the ends of a text in a row, by the names of `Vocab`: fill-mask, scores and vectors are asked so, too."""
     bits_name: str | None = None
     """Name under which evaluation reports its "nll" in bits a byte of the original text; None: not at all."""
 

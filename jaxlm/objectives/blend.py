@@ -12,7 +12,19 @@ from jaxlm.core import ConfigError, Example, Sums, Vocab, Window
 from jaxlm.objectives.base import Array, Objective, Share
 
 Member = tuple[Objective, float]
-NEEDS = ("attention", "encoder", "pair", "overlap", "num_windows", "streams", "heads", "num_token_types", "sentences", "prefix")
+NEEDS = (
+    "attention",
+    "encoder",
+    "pair",
+    "overlap",
+    "num_windows",
+    "streams",
+    "heads",
+    "num_token_types",
+    "sentences",
+    "prefix",
+    "ends",
+)
 """What members have alike, and the blend as they, beside their loss and its settings."""
 
 

@@ -46,6 +46,7 @@ class SentencePairs(MaskedLM):
     """Language (ISO 639 code) by whose rules sentences are found; English's for a language that the library does not know."""
 
     heads = ("pairs",)
+    ends = ("cls", "sep")
     num_token_types = 2
 
     def pair_of(self, windows: tuple[Window, ...], rng: np.random.Generator, vocab: Vocab) -> Pair:

@@ -60,7 +60,7 @@ def show_ending(run: Run, params: Any, tokenizer: Tokenizer, store: Store, summa
     elif log.samples and model.attention == "causal" and not model.encoder:
         _show_samples(run, params, tokenizer, openings(store, tokenizer, log.samples), say)
     elif log.samples and not model.encoder and tokenizer.vocab.mask is not None:
-        _show_filled(model, params, tokenizer, gaps(store, tokenizer, log.samples), say)
+        _show_filled(run, params, tokenizer, gaps(store, tokenizer, log.samples), say)
     say(f"\nThe run lies in {_short(run.folder)}. Next:")
     if streams:
         words = [pairs(store, tokenizer, streams, 1)[0][1]]
@@ -114,9 +114,10 @@ def _show_pairs(model: Any, params: Any, tokenizer: Tokenizer, held_out: list[tu
         say(f"\n  {source}\n    it was: {target}\n    the model says: {answer}")
 
 
-def _show_filled(model: Any, params: Any, tokenizer: Tokenizer, hidden: list[tuple[str, str]], say: Say) -> None:
+def _show_filled(run: Run, params: Any, tokenizer: Tokenizer, hidden: list[tuple[str, str]], say: Say) -> None:
     with waiting("compiling, to fill gaps"):
-        filled = fill_mask(model, params, tokenizer, [prompt for prompt, _ in hidden], top=3)
+        prompts = [prompt for prompt, _ in hidden]
+        filled = fill_mask(run.model, params, tokenizer, prompts, top=3, ends=run.objective.ends)
     for (prompt, word), answer in zip(hidden, filled, strict=True):
         guesses = ", ".join(f"{c.token.strip('▁ ')} {c.probability:.0%}" for c in answer.masks[0])
         say(f"\n  {prompt}\n    it was: {word};  the model says: {guesses}")

@@ -37,6 +37,8 @@ class Loaded:
     """Tokens of the rows that it was trained on."""
     prefix: bool
     """Whether it learnt to read the beginning of a text both ways: it then reads prompts so."""
+    ends: tuple[str, str]
+    """What stood at the ends of a text, by the names of `Vocab`, where it learnt to fill gaps: texts are given to it so."""
     summary: dict[str, Any]
     """The run's last values; {} where it has not come to its end."""
 
@@ -55,19 +57,19 @@ class Loaded:
         """Of each prompt with [MASK]s: the likeliest pieces for each; see `jaxlm.generate.fill_mask`."""
         from jaxlm.generate import fill_mask
 
-        return fill_mask(self.model, self.params, self.tokenizer, _texts(prompts, "fill_mask: prompts"), top=top)
+        return fill_mask(self.model, self.params, self.tokenizer, _texts(prompts, "fill_mask: prompts"), top=top, ends=self.ends)
 
     def score(self, texts: str | list[str]) -> list[Any]:
         """What each token of each text costs the model, in nats and bits; see `jaxlm.evaluate.score`."""
         from jaxlm.evaluate import score
 
-        return score(self.model, self.params, self.tokenizer, _texts(texts, "score: texts"))
+        return score(self.model, self.params, self.tokenizer, _texts(texts, "score: texts"), ends=self.ends)
 
     def embed(self, texts: str | list[str], pooling: Literal["mean", "cls"] | None = "mean") -> np.ndarray:
         """A vector of each text, or those of its tokens; see `jaxlm.evaluate.embed`."""
         from jaxlm.evaluate import embed
 
-        return embed(self.model, self.params, self.tokenizer, _texts(texts, "embed: texts"), pooling=pooling)
+        return embed(self.model, self.params, self.tokenizer, _texts(texts, "embed: texts"), pooling=pooling, ends=self.ends)
 
 
 def load_run(where: str | Path, *, trust: bool = False) -> Loaded:
@@ -81,7 +83,8 @@ def load_run(where: str | Path, *, trust: bool = False) -> Loaded:
     step = newest_step(folder)
     model, tokenizer = model_and_tokenizer(folder, trust=trust)
     seq_len = read_json(folder.config)["data"]["seq_len"]
-    about = step, seq_len, _reads_prefix(folder, trust), _summary(folder)
+    objective = _objective(folder, trust)
+    about = step, seq_len, objective.prefix, objective.ends, _summary(folder)
     return Loaded(folder.path, model, restored_params(folder, model), tokenizer, *about)
 
 
@@ -143,11 +146,12 @@ def require_stored(folder: RunFolder, abstract: Any) -> None:
         store.require_params(abstract)
 
 
-def _reads_prefix(folder: RunFolder, trust: bool) -> bool:
+def _objective(folder: RunFolder, trust: bool) -> Objective:
+    """The run's; where it is the recipe's own and not trusted one that says nothing special: a model generates without it."""
     try:
-        return read_group(folder.config, "objective", Objective, trust=trust).prefix
-    except ConfigError:  # the recipe's own: a model generates without it
-        return False
+        return read_group(folder.config, "objective", Objective, trust=trust)
+    except ConfigError:
+        return Objective()
 
 
 def _checkpoints(folder: RunFolder) -> "closing[CheckpointStore]":

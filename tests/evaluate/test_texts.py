@@ -54,6 +54,9 @@ def test_vectors_are_those_of_the_model_called_by_hand(made):
         assert not got[len(expected) :].any()
     np.testing.assert_allclose(embed(m, p, CHARACTERS, TEXTS), [state.mean(0) for state in states], rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(embed(m, p, CHARACTERS, TEXTS, pooling="cls"), whole[:, 0], rtol=1e-6)
+    (state,) = embed(m, p, CHARACTERS, TEXTS[:1], pooling=None, ends=("cls", "sep"))
+    ids = [V.cls, *CHARACTERS.encode_batch(TEXTS[:1])[0].tolist(), V.sep]
+    np.testing.assert_allclose(state, by_hand(m, p, ids)[0], rtol=1e-4, atol=1e-5)
 
 
 def test_what_cannot_be_is_said(made):

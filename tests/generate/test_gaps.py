@@ -7,6 +7,7 @@ import pytest
 from tiny import model, params
 
 from jaxlm.core import ConfigError, Inputs
+from jaxlm.core.vocab import ENDS
 from jaxlm.generate import fill_mask, gaps, generate_texts
 from jaxlm.tokenizer import Characters, SentencePiece
 
@@ -24,8 +25,8 @@ def bert():
     return m, params(m)
 
 
-def row(tokenizer, prompt):
-    return gaps._with_gaps(tokenizer, prompt, 512).tolist()
+def row(tokenizer, prompt, ends=ENDS):
+    return gaps._with_gaps(tokenizer, prompt, 512, ends).tolist()
 
 
 def test_the_space_in_front_belongs_to_the_token_that_is_sought(pieces):
@@ -51,6 +52,7 @@ def test_spaces_that_are_tokens_of_their_own_stay():
 def test_gaps_at_the_ends_and_side_by_side(pieces):
     v = pieces.vocab
     assert row(pieces, "[MASK]") == [v.bos, v.mask, v.eos]
+    assert row(pieces, "[MASK]", ("cls", "sep")) == [v.cls, v.mask, v.sep]
     assert row(pieces, "[MASK][MASK] [MASK]") == [v.bos, v.mask, v.mask, v.mask, v.eos]
 
 

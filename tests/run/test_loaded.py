@@ -84,9 +84,14 @@ def test_what_the_objective_says_of_prompts_is_kept(run, place):
     copy = place / "prefix"
     shutil.copytree(run[0].dir, copy)
     node = json.loads((copy / "config.json").read_text())
-    for objective, prefix in {"jaxlm.objectives.prefix:PrefixLM": True, "recipe:Own": False}.items():
+    for objective, prefix, ends in [
+        ("jaxlm.objectives.prefix:PrefixLM", True, ("bos", "eos")),
+        ("jaxlm.objectives.sentences:SentenceOrder", False, ("cls", "sep")),
+        ("recipe:Own", False, ("bos", "eos")),
+    ]:
         (copy / "config.json").write_text(json.dumps({**node, "objective": {"type": objective}}))
-        assert jaxlm.load(copy).prefix == prefix
+        loaded = jaxlm.load(copy)
+        assert (loaded.prefix, loaded.ends) == (prefix, ends)
 
 
 def test_what_is_no_config_or_hook_is_refused(config):
