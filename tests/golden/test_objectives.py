@@ -20,6 +20,7 @@ from jaxlm.objectives import (
     Spans,
     Tokens,
     WholeWords,
+    mixture_of_denoisers,
 )
 
 
@@ -207,6 +208,46 @@ def read(example):
 def test_span_corruption(objective, documents, dice, encoder, given, asked):
     seq_len = len(encoder.split())
     example = objective.prepare((window(*documents, length=10),), dice, VOCAB, seq_len)
+    assert read(example) == encoder
+    assert lines(example) == (given, asked)
+
+
+@pytest.mark.parametrize(
+    ("target_length", "document", "dice", "member", "encoder", "given", "asked"),
+    [
+        (  # R: 15 % of five tokens is one; the first sentinel of three says so, and also stands for the gap
+            6,
+            "_the _cat _sat _on _a",
+            Dice(choice=[0]),
+            0,
+            "<0> _the _cat _sat _on <0> </s> <pad>",
+            "<s> <0> _a <pad> <pad> <pad>",
+            "<0> _a </s> - - -",
+        ),
+        (  # S: the end, 2 tokens of at most 2
+            6,
+            "_the _cat _sat _on _a",
+            Dice(choice=[2], integers=[2]),
+            2,
+            "<1> _the _cat _sat <0> </s> <pad> <pad>",
+            "<s> <0> _on _a <pad> <pad>",
+            "<0> _on _a </s> - -",
+        ),
+        (  # X: half of ten tokens, in two spans
+            8,
+            "_the _cat _sat _on _a _ma t s . _dog",
+            Dice(choice=[3, [1], [2]]),
+            3,
+            "<2> _the _cat <0> _ma t s <1> </s>",
+            "<s> <0> _sat _on _a <1> . _dog",
+            "<0> _sat _on _a <1> . _dog </s>",
+        ),
+    ],
+)
+def test_mixture_of_denoisers(target_length, document, dice, member, encoder, given, asked):
+    objective = mixture_of_denoisers(target_length)
+    example = objective.prepare((window(document, length=10),), dice, VOCAB, len(encoder.split()))
+    assert example["member"] == member
     assert read(example) == encoder
     assert lines(example) == (given, asked)
 
