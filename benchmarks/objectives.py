@@ -25,7 +25,7 @@ from jaxlm.core import Source, UserError
 from jaxlm.corpus import DeduplicateParagraphs, Sections, TextFiles, WikipediaDump
 from jaxlm.data.config import DataConfig
 from jaxlm.models import Pair, Transformer, modern, t5_v1_1
-from jaxlm.models.layers import TokenScore
+from jaxlm.models.layers import Pooler, TokenScore
 from jaxlm.objectives import (
     Blend,
     CausalLM,
@@ -76,8 +76,8 @@ OBJECTIVES: dict[str, tuple[Objective, Any, int, int]] = {  # with the model, th
     "spans": (SpanCorruption(), ENCODER_DECODER, 800, 16),
     "denoisers": (mixture_of_denoisers(target_length=SEQ_LEN), ENCODER_DECODER, 800, 16),
     "replaced": (ReplacedTokenDetection(), _pair(), 800, 16),
-    "next-sentence": (NextSentence(), _both_ways(pairs=True), 600, 32),
-    "sentence-order": (SentenceOrder(), _both_ways(pairs=True), 700, 32),
+    "next-sentence": (NextSentence(), _both_ways(pairs=True), 700, 32),
+    "sentence-order": (SentenceOrder(), _both_ways(pairs=True, pooler=Pooler(stddev=None)), 700, 32),
 }
 
 

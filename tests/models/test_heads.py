@@ -21,7 +21,7 @@ def compared(x_BLD, types_BL, kernel, bias):
     for x_LD, segments_L, types_L in zip(x_BLD, SEGMENTS_BL, types_BL, strict=True):
         halves = [x_LD[(segments_L > 0) & (types_L == kind)] for kind in (0, 1)]
         a, b = (half.mean(0) if len(half) else np.zeros(D) for half in halves)
-        rows.append(np.tanh(np.concatenate([x_LD[0], a, b, abs(a - b), a * b]) @ kernel + bias))
+        rows.append(np.tanh(np.concatenate([a, b, abs(a - b), a * b]) @ kernel + bias))
     return np.array(rows)
 
 
@@ -30,7 +30,7 @@ def test_a_comparison_is_its_formula(types_BL):
     module = Comparison().build("summary")
     inputs = INPUTS._replace(token_types_BL=types_BL)
     params = tiny.nn.unbox(module.init(jax.random.key(0), X_BLD, None, 0, inputs))["params"]
-    kernel, bias = RNG.normal(size=(5 * D, D)).astype(np.float32), RNG.normal(size=D).astype(np.float32)
+    kernel, bias = RNG.normal(size=(4 * D, D)).astype(np.float32), RNG.normal(size=D).astype(np.float32)
     assert {name: leaf.shape for name, leaf in params.items()} == {"kernel": kernel.shape, "kernel_bias": bias.shape}
     params = {"params": {"kernel": kernel, "kernel_bias": bias}}
     expected = compared(X_BLD, np.zeros_like(TYPES_BL) if types_BL is None else types_BL, kernel, bias)

@@ -4,10 +4,8 @@ zero-initialised outputs, untied output."""
 
 from typing import Literal
 
-from jaxlm.models.layers import MLP, Attention, Block, Classifier, Comparison, Embed, RMSNorm, Stack, VocabHead
+from jaxlm.models.layers import MLP, Attention, Block, Classifier, Comparison, Embed, Pooler, RMSNorm, Stack, VocabHead
 from jaxlm.models.transformer import Transformer
-
-PAIRS = (("pairs", Classifier(2, Comparison(stddev=None), stddev=0)),)
 
 
 def modern(
@@ -20,6 +18,7 @@ def modern(
     soft_cap: float | None = None,
     output_bias: bool = False,
     pairs: bool = False,
+    pooler: Comparison | Pooler | None = None,
     vocab_size: int | None = None,
     **execution,
 ) -> Transformer:
@@ -31,10 +30,13 @@ def modern(
       soft_cap: of the logits; see `VocabHead`.
       output_bias: one number for each word of the vocabulary.
       pairs: tell two token types apart, and add the two scores that sentence objectives read.
+      pooler: what they are read from; None: both texts compared, for `NextSentence`. The first token, `Pooler(stddev=None)`,
+        learns how texts meet, for `SentenceOrder`.
       vocab_size: None: the tokenizer's.
       **execution: `dtype`, `remat`, `unroll`, `kernel` of `Transformer`.
     """
     norm = RMSNorm(scale=False)
+    scores = (("pairs", Classifier(2, pooler or Comparison(stddev=None), stddev=0)),) if pairs else ()
     attention = Attention(
         num_heads or embed_dim // 64,
         causal=causal,
@@ -50,6 +52,6 @@ def modern(
         embed=Embed(embed_dim, vocab_size, num_token_types=2 if pairs else 0, stddev=1.0, norm=norm),
         decoder=(Stack((Block(attention, mlp, norm),), repeats=num_layers),),
         norm=norm,
-        heads=(("lm", VocabHead(tied=False, bias=output_bias, soft_cap=soft_cap, stddev=0)), *(PAIRS if pairs else ())),
+        heads=(("lm", VocabHead(tied=False, bias=output_bias, soft_cap=soft_cap, stddev=0)), *scores),
         **execution,
     )

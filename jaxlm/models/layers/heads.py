@@ -55,10 +55,9 @@ class Pooler(Settings):
 
 @dataclass(frozen=True)
 class Comparison(Settings):
-    """tanh(dense(first, a, b, |a - b|, a * b)): [B, D], of the first token's state and the means of those of both token types.
+    """tanh(dense(a, b, |a - b|, a * b)), a and b the means of the two token types' states: [B, D] (arXiv:1705.02364, 3.1).
 
-    BERT's summary, which learns how two texts meet, and InferSent's (arXiv:1705.02364, section 3.1), in which what they have in
-    common is there from the first step.
+    What two texts have in common is there from the first step; from its first token alone a small model is slow to learn it.
     """
 
     stddev: float | None = 0.02
@@ -148,8 +147,7 @@ class ComparisonModule(nn.Module):
 
         types_BL = jnp.zeros_like(inputs.segments_BL) if inputs.token_types_BL is None else inputs.token_types_BL
         a_BD, b_BD = mean(types_BL == 0), mean(types_BL == 1)
-        means = (a_BD, b_BD, jnp.abs(a_BD - b_BD), a_BD * b_BD)
-        both_BF = jnp.concatenate([x_BLD[:, 0], *(mean_BD.astype(x_BLD.dtype) for mean_BD in means)], axis=-1)
+        both_BF = jnp.concatenate([a_BD, b_BD, jnp.abs(a_BD - b_BD), a_BD * b_BD], axis=-1).astype(x_BLD.dtype)
         return jnp.tanh(dense(self, "kernel", both_BF, x_BLD.shape[-1], self.settings.stddev))
 
 
