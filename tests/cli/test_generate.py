@@ -20,7 +20,7 @@ def loading(monkeypatch):
     def load(where, *, trust=False):
         state.asked.append((where, trust))
         m = model(state.family, num_layers=1, embed_dim=16, vocab_size=tokenizer.vocab.size)
-        return SimpleNamespace(model=m, params=params(m), tokenizer=tokenizer, seq_len=16, prefix=False)
+        return SimpleNamespace(model=m, params=params(m), tokenizer=tokenizer, seq_len=16, prefix=False, ends=("bos", "eos"))
 
     monkeypatch.setattr("jaxlm.run.api.load", load)
     return state
