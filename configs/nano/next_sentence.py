@@ -2,8 +2,8 @@
 
     jaxlm train nano/next_sentence
 
-Two CPU cores, one to two minutes, held-out text included. Expect an eval/loss of about 6.2: the tokens' 5.5 and the pairs' 0.69, no
-better than chance. Pairs of unlike subjects are learnt late; `nano/sentence_order` learns sooner.
+Two CPU cores, one to two minutes, held-out text included. Expect an eval/loss of about 6.3, the tokens' 5.67 and the pairs'
+0.66, and an eval/pair_accuracy of 0.60 (503 pairs).
 """
 
 from pathlib import Path
