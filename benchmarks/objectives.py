@@ -14,7 +14,6 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +23,7 @@ import jaxlm
 from jaxlm.core import Source, UserError
 from jaxlm.corpus import DeduplicateParagraphs, Sections, TextFiles, WikipediaDump
 from jaxlm.data.config import DataConfig
-from jaxlm.models import Pair, Transformer, modern, t5_v1_1
-from jaxlm.models.layers import Pooler, TokenScore
+from jaxlm.models import modern
 from jaxlm.objectives import (
     Blend,
     CausalLM,
@@ -54,30 +52,21 @@ TEXTS: dict[str, Callable[[Path], Source]] = {
 }
 
 
-def _both_ways(width: int = 128, **rest: Any) -> Transformer:
-    return modern(num_layers=2, embed_dim=width, causal=False, activation="gelu", output_bias=True, unroll=True, **rest)
-
-
-def _pair() -> Pair:
-    discriminator = _both_ways()
-    generator = replace(_both_ways(64), embed=discriminator.embed, width=64)
-    return Pair(generator=generator, discriminator=replace(discriminator, heads=(("replaced", TokenScore("gelu")),)))
-
-
 DECODER = modern(num_layers=2, embed_dim=128, unroll=True)
-ENCODER_DECODER = t5_v1_1(num_layers=2, embed_dim=128, num_heads=4, mlp_dim=256, dropout=0.0, unroll=True)
+BOTH_WAYS = modern(num_layers=2, embed_dim=128, causal=False, activation="gelu", output_bias=True, unroll=True)
+ENCODER_DECODER = jaxlm.recipe("nano/ul2").model
 OBJECTIVES: dict[str, tuple[Objective, Any, int, int]] = {  # with the model, the number of steps and the rows of each
     "causal": (CausalLM(), DECODER, 300, 16),
     "prefix": (PrefixLM(), DECODER, 300, 16),
     "infill": (Blend((CausalLM(), 0.5), (FillInMiddle(), 0.5)), DECODER, 300, 16),
-    "masked": (MaskedLM(), _both_ways(), 600, 16),
-    "masked-words": (MaskedLM(masking=WholeWords()), _both_ways(), 600, 16),
-    "masked-spans": (MaskedLM(masking=Spans()), _both_ways(), 600, 16),
+    "masked": (MaskedLM(), BOTH_WAYS, 600, 16),
+    "masked-words": (MaskedLM(masking=WholeWords()), BOTH_WAYS, 600, 16),
+    "masked-spans": (MaskedLM(masking=Spans()), BOTH_WAYS, 600, 16),
     "spans": (SpanCorruption(), ENCODER_DECODER, 800, 16),
     "denoisers": (mixture_of_denoisers(target_length=SEQ_LEN), ENCODER_DECODER, 800, 16),
-    "replaced": (ReplacedTokenDetection(), _pair(), 800, 16),
-    "next-sentence": (NextSentence(), _both_ways(pairs=True), 700, 32),
-    "sentence-order": (SentenceOrder(), _both_ways(pairs=True, pooler=Pooler(stddev=None)), 700, 32),
+    "replaced": (ReplacedTokenDetection(), jaxlm.recipe("nano/electra").model, 800, 16),
+    "next-sentence": (NextSentence(), jaxlm.recipe("nano/next_sentence").model, 700, 32),
+    "sentence-order": (SentenceOrder(), jaxlm.recipe("nano/sentence_order").model, 700, 32),
 }
 
 
