@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from context import measure
 
@@ -44,7 +44,6 @@ from jaxlm.run.config import RunConfig
 from jaxlm.tokenizer import SentencePiece
 from jaxlm.train.config import TrainConfig
 
-SEQ_LEN = 128
 TEXTS: dict[str, Callable[[Path], Source]] = {
     "books": lambda data: TextFiles(data / "gutenberg", label="books"),
     "wikipedia": lambda data: WikipediaDump(data / "wikipedia" / "enwiki-latest*.xml.bz2", label="wikipedia"),
@@ -52,38 +51,49 @@ TEXTS: dict[str, Callable[[Path], Source]] = {
 }
 
 
+class Trial(NamedTuple):
+    """What is trained, and how long."""
+
+    objective: Objective
+    model: Any
+    steps: int
+    batch_size: int = 16
+    seq_len: int = 128
+    learning_rate: float = 0.02
+
+
 DECODER = modern(num_layers=2, embed_dim=128, unroll=True)
 BOTH_WAYS = modern(num_layers=2, embed_dim=128, causal=False, activation="gelu", output_bias=True, unroll=True)
-ENCODER_DECODER = jaxlm.recipe("nano/ul2").model
-OBJECTIVES: dict[str, tuple[Objective, Any, int, int]] = {  # with the model, the number of steps and the rows of each
-    "causal": (CausalLM(), DECODER, 300, 16),
-    "prefix": (PrefixLM(), DECODER, 300, 16),
-    "infill": (Blend((CausalLM(), 0.5), (FillInMiddle(), 0.5)), DECODER, 300, 16),
-    "masked": (MaskedLM(), BOTH_WAYS, 600, 16),
-    "masked-words": (MaskedLM(masking=WholeWords()), BOTH_WAYS, 600, 16),
-    "masked-spans": (MaskedLM(masking=Spans()), BOTH_WAYS, 600, 16),
-    "spans": (SpanCorruption(), ENCODER_DECODER, 800, 16),
-    "denoisers": (mixture_of_denoisers(target_length=SEQ_LEN), ENCODER_DECODER, 800, 16),
-    "replaced": (ReplacedTokenDetection(), jaxlm.recipe("nano/electra").model, 800, 16),
-    "next-sentence": (NextSentence(), jaxlm.recipe("nano/next_sentence").model, 700, 32),
-    "sentence-order": (SentenceOrder(), jaxlm.recipe("nano/sentence_order").model, 700, 32),
+ENCODER_DECODER = modern(num_layers=1, encoder_layers=1, embed_dim=128, unroll=True)
+TRIALS = {
+    "causal": Trial(CausalLM(), DECODER, 300),
+    "prefix": Trial(PrefixLM(), DECODER, 300),
+    "infill": Trial(Blend((CausalLM(), 0.5), (FillInMiddle(), 0.5)), DECODER, 300),
+    "masked": Trial(MaskedLM(), BOTH_WAYS, 600),
+    "masked-words": Trial(MaskedLM(masking=WholeWords()), BOTH_WAYS, 600),
+    "masked-spans": Trial(MaskedLM(masking=Spans()), BOTH_WAYS, 600),
+    "spans": Trial(SpanCorruption(), ENCODER_DECODER, 2000, 32, 64, 0.01),
+    "denoisers": Trial(mixture_of_denoisers(target_length=32), ENCODER_DECODER, 1600, 64, 32, 0.01),
+    "replaced": Trial(ReplacedTokenDetection(), jaxlm.recipe("nano/electra").model, 800),
+    "next-sentence": Trial(NextSentence(), jaxlm.recipe("nano/next_sentence").model, 700, 32),
+    "sentence-order": Trial(SentenceOrder(), jaxlm.recipe("nano/sentence_order").model, 700, 32),
 }
 
 
-def recipe(text: Source, objective: Objective, model: Any, steps: int, batch_size: int) -> RunConfig:
+def recipe(text: Source, trial: Trial) -> RunConfig:
     return RunConfig(
-        model=model,
-        objective=objective,
-        optimizer=Muon(learning_rate=0.02, adam_learning_rate=0.007, schedule=WSD(decay=0.6), weight_decay=0.0),
+        model=trial.model,
+        objective=trial.objective,
+        optimizer=Muon(learning_rate=trial.learning_rate, adam_learning_rate=0.007, schedule=WSD(decay=0.6), weight_decay=0.0),
         tokenizer=SentencePiece(vocab_size=2000, model_type="bpe", num_sentinels=40),
         data=DataConfig(
             sources=(text,),
             steps=(DeduplicateParagraphs(), Sections()),
-            packing="documents" if objective.num_token_types else "windows",
+            packing="documents" if trial.objective.num_token_types else "windows",
             validation_fraction=0.1,
-            seq_len=SEQ_LEN,
+            seq_len=trial.seq_len,
         ),
-        train=TrainConfig(steps=steps, batch_size=batch_size),
+        train=TrainConfig(steps=trial.steps, batch_size=trial.batch_size),
     )
 
 
@@ -91,13 +101,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--texts", nargs="+", choices=TEXTS, default=list(TEXTS))
-    parser.add_argument("--objectives", nargs="+", choices=OBJECTIVES, default=list(OBJECTIVES))
+    parser.add_argument("--objectives", nargs="+", choices=TRIALS, default=list(TRIALS))
     given = parser.parse_args()
     for text, name in itertools.product(given.texts, given.objectives):
         run, begun = Path("runs/objectives", f"{text}-{name}"), time.process_time()
         trained = (run / "summary.json").exists()
         try:
-            jaxlm.fit(recipe(TEXTS[text](given.data), *OBJECTIVES[name]), run)
+            jaxlm.fit(recipe(TEXTS[text](given.data), TRIALS[name]), run)
         except UserError as error:
             sys.exit(f"error: {error}")
         minutes = None if trained else round((time.process_time() - begun) / 60, 1)

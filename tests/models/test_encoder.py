@@ -96,9 +96,9 @@ def test_encoder_and_decoder_draw_noise_of_their_own():
     assert ((np.asarray(encoder_BLD) == 0) != (np.asarray(decoder_BLD) == 0)).mean() > 0.3
 
 
-def test_a_cache_that_has_room_for_more_of_the_encoder_gives_the_same():
+@pytest.mark.parametrize("model", [tiny.model("t5", num_layers=1), tiny.model("modern", num_layers=1, encoder_layers=1)])
+def test_a_cache_that_has_room_for_more_of_the_encoder_gives_the_same(model):
     """The encoder's text in the first call alone, then a token at a time, where segments are packed."""
-    model = tiny.model("t5", num_layers=1)
     params = tiny.params(model)
     expected_LD = np.asarray(tiny.call(model, params, INPUTS).hidden_BLD)[0]
     call = jax.jit(lambda inputs, cache: model(params, inputs, cache=cache))

@@ -5,7 +5,7 @@ import pytest
 
 from jaxlm.core import ConfigError
 from jaxlm.core.lookup import load
-from jaxlm.models import bert, electra, gpt2, gpt3, llama, mixtral, transformer_2017
+from jaxlm.models import bert, electra, gpt2, gpt3, llama, mixtral, modern, transformer_2017
 from jaxlm.models.families import FAMILIES
 from jaxlm.models.layers import Pooler, Stack, in_turn
 
@@ -129,6 +129,16 @@ def test_a_token_takes_two_of_eight_experts():
         assert model.flops_per_token(0) == 6 * (active - model.embed.table_rows() * model.embed.embed_dim)
         if of_experts is not None:
             assert model.num_params() - active == 6 * of_experts
+
+
+def test_modern_reads_an_encoder_where_it_has_one():
+    model = modern(num_layers=3, encoder_layers=2, embed_dim=128, vocab_size=100)
+    model.check()
+    attentions, feed_forward, smear = 5 + 3, 2 * 4, 3 * 2
+    assert model.num_params() == (4 * attentions + 5 * feed_forward) * 128**2 + smear + 2 * 100 * 128
+    assert replace(model, encoder=(), decoder=modern(num_layers=3, embed_dim=128).decoder) == modern(
+        num_layers=3, embed_dim=128, vocab_size=100
+    )
 
 
 def test_blocks_take_turns_to_the_last_layer():

@@ -2,9 +2,22 @@
 (arXiv:2010.04245), smeared keys where causal (arXiv:2209.11895), RMSNorm without parameters, heads of 64, no biases,
 zero-initialised outputs, untied output."""
 
-from typing import Literal
+from dataclasses import replace
+from typing import Any, Literal
 
-from jaxlm.models.layers import MLP, Attention, Block, Classifier, Comparison, Embed, Pooler, RMSNorm, Stack, VocabHead
+from jaxlm.models.layers import (
+    MLP,
+    Attention,
+    Block,
+    Classifier,
+    Comparison,
+    CrossAttention,
+    Embed,
+    Pooler,
+    RMSNorm,
+    Stack,
+    VocabHead,
+)
 from jaxlm.models.transformer import Transformer
 
 
@@ -12,6 +25,7 @@ def modern(
     *,
     num_layers: int,
     embed_dim: int,
+    encoder_layers: int = 0,
     num_heads: int | None = None,
     causal: bool = True,
     activation: Literal["gelu", "gelu_exact", "relu", "relu_squared", "silu"] = "relu_squared",
@@ -25,6 +39,7 @@ def modern(
     """A pre-norm transformer of any size; there is no published one.
 
     Args:
+      encoder_layers: of an encoder beside, which the `num_layers` of the decoder read; 0: there is none.
       num_heads: None: heads of 64, the quickest on CPUs.
       causal: False for masked models.
       soft_cap: of the logits; see `VocabHead`.
@@ -37,20 +52,16 @@ def modern(
     """
     norm = RMSNorm(scale=False)
     scores = (("pairs", Classifier(2, pooler or Comparison(stddev=None), stddev=0)),) if pairs else ()
-    attention = Attention(
-        num_heads or embed_dim // 64,
-        causal=causal,
-        rotary_theta=10_000.0,
-        query_key_norm=norm,
-        smear=causal,
-        bias=False,
-        stddev=None,
-        output_stddev=0,
-    )
-    mlp = MLP(4 * embed_dim, activation, bias=False, stddev=None, output_stddev=0)
+    heads = num_heads or embed_dim // 64
+    start: dict[str, Any] = {"bias": False, "stddev": None, "output_stddev": 0}
+    attention = Attention(heads, causal=causal, rotary_theta=10_000.0, query_key_norm=norm, smear=causal, **start)
+    block = Block(attention, MLP(4 * embed_dim, activation, **start), norm)
+    encoding = replace(block, attention=replace(attention, causal=False, smear=False))
+    decoding = replace(block, cross=CrossAttention(heads, **start)) if encoder_layers else block
     return Transformer(
         embed=Embed(embed_dim, vocab_size, num_token_types=2 if pairs else 0, stddev=1.0, norm=norm),
-        decoder=(Stack((Block(attention, mlp, norm),), repeats=num_layers),),
+        encoder=(Stack((encoding,), repeats=encoder_layers),) if encoder_layers else (),
+        decoder=(Stack((decoding,), repeats=num_layers),),
         norm=norm,
         heads=(("lm", VocabHead(tied=False, bias=output_bias, soft_cap=soft_cap, stddev=0)), *scores),
         **execution,
