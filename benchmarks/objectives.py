@@ -3,7 +3,7 @@
     python benchmarks/objectives.py DATA [--texts books wikipedia wikitext-2] [--objectives causal masked ...]
 
 DATA holds `gutenberg/*.txt.gz`, `wikipedia/enwiki*.xml.bz2` (a dump's beginning) and `wikitext-2/*.txt.gz`. One small model a
-family of objectives, one tokenizer a text; rows of 128 tokens. Runs are kept in `runs/objectives/TEXT-OBJECTIVE`, and a finished
+family of objectives. Runs are kept in `runs/objectives/TEXT-OBJECTIVE`, and a finished
 one is not trained again. A line of JSON a run: what `benchmarks/context.py` finds, and the CPU minutes that the run took, its
 evaluation and the making of tokenizer and store among them (null where it was there already).
 """
@@ -60,6 +60,8 @@ class Trial(NamedTuple):
     batch_size: int = 16
     seq_len: int = 128
     learning_rate: float = 0.02
+    max_chars: int = 20_000
+    """Of a document; longer ones are cut at blank lines."""
 
 
 DECODER = modern(num_layers=2, embed_dim=128, unroll=True)
@@ -73,10 +75,10 @@ TRIALS = {
     "masked-words": Trial(MaskedLM(masking=WholeWords()), BOTH_WAYS, 600),
     "masked-spans": Trial(MaskedLM(masking=Spans()), BOTH_WAYS, 600),
     "spans": Trial(SpanCorruption(), ENCODER_DECODER, 2000, 32, 64, 0.01),
-    "denoisers": Trial(mixture_of_denoisers(target_length=32), ENCODER_DECODER, 1600, 64, 32, 0.01),
+    "denoisers": Trial(mixture_of_denoisers(target_length=20), ENCODER_DECODER, 2400, 64, 32, 0.014),
     "replaced": Trial(ReplacedTokenDetection(), jaxlm.recipe("nano/electra").model, 800),
     "next-sentence": Trial(NextSentence(), jaxlm.recipe("nano/next_sentence").model, 700, 32),
-    "sentence-order": Trial(SentenceOrder(), jaxlm.recipe("nano/sentence_order").model, 700, 32),
+    "sentence-order": Trial(SentenceOrder(), jaxlm.recipe("nano/sentence_order").model, 700, 32, max_chars=400),
 }
 
 
@@ -88,7 +90,7 @@ def recipe(text: Source, trial: Trial) -> RunConfig:
         tokenizer=SentencePiece(vocab_size=2000, model_type="bpe", num_sentinels=40),
         data=DataConfig(
             sources=(text,),
-            steps=(DeduplicateParagraphs(), Sections()),
+            steps=(DeduplicateParagraphs(), Sections(trial.max_chars)),
             packing="documents" if trial.objective.num_token_types else "windows",
             validation_fraction=0.1,
             seq_len=trial.seq_len,

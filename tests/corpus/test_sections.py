@@ -8,16 +8,17 @@ def sections(document, **settings):
     return [(part.id, part.text) for part in Sections(**settings)([document])]
 
 
-def test_long_documents_are_cut_at_blank_lines_and_nothing_is_lost():
+def test_long_documents_are_cut_at_blank_lines_and_no_word_is_lost():
     text = "one\n\ntwo two\n \nthree three three three\n\nfour\n\n\nfive\n"
     parts = sections(Document.of("x", text), max_chars=14)
     assert parts == [
-        ("x#1", "one\n\n"),
-        ("x#2", "two two\n \n"),
-        ("x#3", "three three three three\n\n"),
-        ("x#4", "four\n\n\nfive\n"),
+        ("x#1", "one"),
+        ("x#2", "two two"),
+        ("x#3", "three three three three"),
+        ("x#4", "four\n\n\nfive"),
     ]
-    assert "".join(part for _, part in parts) == text
+    assert " ".join(part for _, part in parts).split() == text.split()
+    assert sections(Document.of("x", "one\r\n\r\ntwo"), max_chars=4) == [("x#1", "one"), ("x#2", "two")]
 
 
 def test_what_is_short_or_parallel_stays_whole():

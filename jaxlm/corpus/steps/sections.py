@@ -13,7 +13,8 @@ class Sections(Step):
     """Cuts each document at blank lines into documents of at most so many characters; a longer paragraph is one of its own.
 
     For objectives that set a text against another document's, where all text is one file or a few books. The parts' ids are the
-    document's with `#1`, `#2`, ... behind; together they are its text. Parallel text stays whole.
+    document's with `#1`, `#2`, ... behind. The white space between parts is left out, as that between documents is: it would
+    show where one ends. Parallel text stays whole.
     """
 
     max_chars: int = 20_000
@@ -34,8 +35,8 @@ class Sections(Step):
         begin = end = 0
         for paragraph in [*(match.end() for match in BETWEEN.finditer(text)), len(text)]:
             if paragraph - begin > self.max_chars and end > begin:
-                yield text[begin:end]
+                yield text[begin:end].rstrip()
                 begin = end
             end = paragraph
         if end > begin:
-            yield text[begin:end]
+            yield text[begin:end].rstrip()
