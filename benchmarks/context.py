@@ -4,7 +4,8 @@
 
 Over the first held-out rows: the metrics of the run's objective; the same where the ordinary tokens that the model is given
 have changed places within their document (of models with an encoder its tokens; of masked rows those that are not asked
-for); and the entropy of what is asked for, which who knows nothing but how often each token is asked for pays. The last line
+for); of sentence pairs the same with the first token of both texts hidden, whose space in front tells where a paragraph begins;
+and the entropy of what is asked for, which who knows nothing but how often each token is asked for pays. The last line
 is one JSON object.
 """
 
@@ -43,6 +44,16 @@ def shuffled(batch: Batch, vocab: Vocab, rng: np.random.Generator) -> Batch:
     return {**batch, side + "tokens": tokens_BL}
 
 
+def without_openings(batch: Batch, vocab: Vocab) -> Batch:
+    """The batch of sentence pairs with the first token of both texts hidden."""
+    assert vocab.mask is not None, "sentence objectives refuse tokenizers without a mask"
+    tokens_BL = batch["tokens"].copy()
+    rows_B = np.flatnonzero(batch["pair_weights"])
+    tokens_BL[rows_B, 1] = vocab.mask  # behind [CLS]
+    tokens_BL[rows_B, batch["token_types"][rows_B].argmax(1)] = vocab.mask
+    return {**batch, "tokens": tokens_BL}
+
+
 def entropy(counts: np.ndarray) -> float:
     """In nats."""
     shares = counts[counts > 0] / counts.sum()
@@ -59,13 +70,16 @@ def measure(where: str, num_rows: int, trust: bool) -> Mapping[str, Any]:
     rows = examples(config, materials, "validation")
     size = config.train.batch_size
     counts_V = np.zeros(vocab.size)
-    sums: dict[str, list[Any]] = {"as it is": [], "shuffled": []}
+    sums: dict[str, list[Any]] = {}
     rng = np.random.default_rng(0)
     with iterate(Batches(rows, batch_size=size, start_position=0, num_rows_total=min(num_rows, rows.num_rows))) as batches:
         for batch in batches:
             counts_V += np.bincount(batch["targets"][batch["weights"] > 0], minlength=vocab.size)
-            for name, given in (("as it is", batch), ("shuffled", shuffled(batch, vocab, rng))):
-                sums[name].append(jax.device_get(loss(params, given)))
+            readings = {"as it is": batch, "shuffled": shuffled(batch, vocab, rng)}
+            if "pair_weights" in batch:
+                readings["first tokens hidden"] = without_openings(batch, vocab)
+            for name, given in readings.items():
+                sums.setdefault(name, []).append(jax.device_get(loss(params, given)))
     found: dict[str, Any] = {"entropy of targets": entropy(counts_V)}
     for name, parts in sums.items():
         total = jax.tree.map(lambda *leaves: math.fsum(map(float, leaves)), *parts)
