@@ -1,5 +1,6 @@
 """`jaxlm fill-mask`."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass
 from typing import Any
@@ -11,18 +12,25 @@ from jaxlm.cli.command import Command, flag, positional
 class FillMaskArguments:
     """The words of `jaxlm fill-mask`."""
 
-    run: str = positional("A run folder of a model that looks both ways (objective MaskedLM).")
-    prompt: tuple[str, ...] = flag(MISSING, "TEXT", "A text with [MASK] for each token that is sought; may be given several times.")
-    top: int = flag(5, "N", "Show the N likeliest tokens of each [MASK].")
+    run: str = positional("A run folder of a model that fills gaps (objectives MaskedLM, SpanCorruption and their like).")
+    prompt: tuple[str, ...] = flag(
+        MISSING,
+        "TEXT",
+        "A text with [MASK] for each token that is sought, or of an encoder-decoder each stretch; may be given often.",
+    )
+    top: int = flag(5, "N", "Show the N likeliest tokens of each [MASK]; of an encoder-decoder as many answers.")
     trust: bool = flag(False, "", "Where the run's model is its recipe's own code, run it.")
 
 
 def run(arguments: FillMaskArguments) -> Mapping[str, Any]:
-    """Prints the likeliest tokens of each gap; returns them for all gaps of all prompts in order, and the filled texts."""
+    """Prints the likeliest tokens of each gap; returns them for all gaps of all prompts in order, and the filled texts. Of an
+    encoder-decoder that learnt to fill gaps it is the likeliest answers to all gaps together."""
     from jaxlm.generate import fill_mask
     from jaxlm.run.api import load
 
     loaded = load(arguments.run, trust=arguments.trust)
+    if loaded.gap_start is not None:
+        return _spans(arguments, loaded)
     found = fill_mask(loaded.model, loaded.params, loaded.tokenizer, arguments.prompt, top=arguments.top, ends=loaded.ends)
     for prompt, filled in zip(arguments.prompt, found, strict=True):
         print(prompt)
@@ -36,9 +44,23 @@ def run(arguments: FillMaskArguments) -> Mapping[str, Any]:
     }
 
 
+def _spans(arguments: FillMaskArguments, loaded: Any) -> Mapping[str, Any]:
+    found = loaded.fill_spans(list(arguments.prompt), top=arguments.top)
+    for prompt, answers in zip(arguments.prompt, found, strict=True):
+        print(prompt)
+        for answer in answers:
+            print(f"  {math.exp(answer.log_prob):.3f}  " + "  ".join(map(repr, answer.spans)))
+        print(f"  {answers[0].text}")
+    return {
+        "prompts": list(arguments.prompt),
+        "answers": [[answer._asdict() for answer in answers] for answers in found],
+        "filled": [answers[0].text for answers in found],
+    }
+
+
 COMMAND = Command(
     name="fill-mask",
-    summary="Fill the gaps of a text with a trained bidirectional model.",
+    summary="Fill the gaps of a text with a trained bidirectional model, or an encoder-decoder.",
     arguments=FillMaskArguments,
     run=run,
     examples=(

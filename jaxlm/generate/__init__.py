@@ -6,11 +6,13 @@ from jaxlm.generate.continuation import SETTINGS, Completion, Continuation, Piec
 from jaxlm.generate.decode import Step, stream
 from jaxlm.generate.gaps import Filled, fill_mask
 from jaxlm.generate.sampling import Sampling, sample
+from jaxlm.generate.spans import Answer, fill_spans
 from jaxlm.generate.streaming import TextStream
 from jaxlm.generate.words import word_model
 
 __all__ = [
     "SETTINGS",
+    "Answer",
     "Beams",
     "Candidate",
     "Completion",
@@ -24,6 +26,7 @@ __all__ = [
     "collect",
     "complete",
     "fill_mask",
+    "fill_spans",
     "generate_texts",
     "sample",
     "search",

@@ -77,15 +77,24 @@ def _filled(tokenizer: Tokenizer, ids_N: np.ndarray, places: np.ndarray, ids_MT:
     return Filled(masks, tokenizer.decode(whole_N))
 
 
-def _with_gaps(tokenizer: Tokenizer, prompt: str, max_length: int | None, ends: tuple[str, str]) -> np.ndarray:
-    """The prompt's ids with the mask's in each gap, between what stands at a text's ends."""
-    vocab = tokenizer.vocab
+def around_gaps(tokenizer: Tokenizer, prompt: str) -> list[np.ndarray]:
+    """The ids of what stands before the first [MASK] of a prompt, between them, and after the last.
+
+    Raises:
+      ConfigError: it has none.
+    """
     *before, last = prompt.split(MASK)
     if not before:
         raise ConfigError(f"--prompt: {prompt!r} has no {MASK}. Write {MASK} where a token is to be filled in.")
-    if vocab.starts_word_V is not None:
+    if tokenizer.vocab.starts_word_V is not None:
         before = [part.removesuffix(" ") for part in before]
-    *ids_before, ids_last = tokenizer.encode_batch([*before, last])
+    return list(tokenizer.encode_batch([*before, last]))
+
+
+def _with_gaps(tokenizer: Tokenizer, prompt: str, max_length: int | None, ends: tuple[str, str]) -> np.ndarray:
+    """The prompt's ids with the mask's in each gap, between what stands at a text's ends."""
+    vocab = tokenizer.vocab
+    *ids_before, ids_last = around_gaps(tokenizer, prompt)
     parts = []
     for ids_N in ids_before:
         parts += [ids_N, np.array([vocab.mask])]

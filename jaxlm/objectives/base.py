@@ -72,6 +72,11 @@ class Objective:
         """Tokens of a text (bos and eos of each document among `num_tokens`) that can be targets; for bits a byte."""
         return num_tokens
 
+    def gap_start(self, vocab: Vocab) -> tuple[int, ...] | None:
+        """What an encoder reads in front of a text with sentinels for its gaps, where the decoder learns to write what they stand
+        for; None: it does not."""
+        return None
+
     def prepare(self, windows: tuple[Window, ...], rng: np.random.Generator, vocab: Vocab, seq_len: int) -> Example:
         """One row from its windows; a pure function of its arguments. Must take windows of padding alone."""
         raise NotImplementedError(f"{type(self).__name__} must define prepare()")

@@ -80,6 +80,10 @@ class Blend(Objective):
     def raw_length(self, seq_len: int) -> int:
         return max(member.raw_length(seq_len) for member in self._objectives())
 
+    def gap_start(self, vocab: Vocab) -> tuple[int, ...] | None:
+        """That of the first member which fills gaps; of UL2 the mode R."""
+        return next((start for member in self._objectives() if (start := member.gap_start(vocab)) is not None), None)
+
     def row_length(self, seq_len: int) -> int:
         return self._objectives()[0].row_length(seq_len)
 

@@ -53,6 +53,13 @@ class SpanCorruption(CausalLM):
         require_room(self, seq_len, self._sizes(2)[0])
         require_sentinels(self, vocab, self._counts(self.raw_length(seq_len))[1] + (len(MODES) if self.mode else 0))
 
+    def gap_start(self, vocab: Vocab) -> tuple[int, ...] | None:
+        """() or the token of its mode; None where it hides the end alone."""
+        return None if self.mean_span is None else tuple(self._mode_ids(vocab))
+
+    def _mode_ids(self, vocab: Vocab) -> list[int]:
+        return [] if self.mode is None else [vocab.sentinels[MODES.index(self.mode) - len(MODES)]]
+
     def raw_length(self, seq_len: int) -> int:
         return _most(self, seq_len)
 
@@ -83,10 +90,9 @@ class SpanCorruption(CausalLM):
         parts = [_cut(total, num_spans, rng) for total in (len(text_N) - hidden, hidden)]
         stretches = np.split(text_N, np.cumsum(np.stack(parts, 1).ravel())[:-1])
         marks = [[id] for id in vocab.sentinels[:num_spans]]
-        mode = [] if self.mode is None else [[vocab.sentinels[MODES.index(self.mode) - len(MODES)]]]
         kept = [piece for pair in zip(stretches[::2], marks, strict=True) for piece in pair]
         written = [piece for pair in zip(marks, stretches[1::2], strict=True) for piece in pair]
-        return np.concatenate([*mode, *kept, [vocab.eos]]), np.concatenate([*written, [vocab.eos]])
+        return np.concatenate([self._mode_ids(vocab), *kept, [vocab.eos]]), np.concatenate([*written, [vocab.eos]])
 
     def _counts(self, length: int) -> tuple[int, int]:
         """How many tokens of a text of `length` are hidden, at most where they are its end, and in how many spans."""

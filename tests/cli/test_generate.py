@@ -2,12 +2,14 @@
 
 import json
 import math
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from tiny import model, params
 
 from jaxlm.cli.main import main
+from jaxlm.run.loaded import Loaded
 from jaxlm.tokenizer import Characters
 
 
@@ -15,12 +17,13 @@ from jaxlm.tokenizer import Characters
 def loading(monkeypatch):
     """The family that `load` gives, and what it was asked for."""
     state = SimpleNamespace(family="gpt2", asked=[])
-    tokenizer = Characters().train(lambda: ["abcdefghijklmnopqrstuvwxyz ."])
+    tokenizer = Characters(num_sentinels=3).train(lambda: ["abcdefghijklmnopqrstuvwxyz ."])
 
     def load(where, *, trust=False):
         state.asked.append((where, trust))
         m = model(state.family, num_layers=1, embed_dim=16, vocab_size=tokenizer.vocab.size)
-        return SimpleNamespace(model=m, params=params(m), tokenizer=tokenizer, seq_len=16, prefix=False, ends=("bos", "eos"))
+        about = {"prefix": False, "ends": ("bos", "eos"), "gap_start": () if state.family == "t5" else None, "summary": {}}
+        return Loaded(Path(where), m, params(m), tokenizer, 0, 16, **about)
 
     monkeypatch.setattr("jaxlm.run.api.load", load)
     return state
@@ -124,6 +127,20 @@ def test_fill_mask(capsys, loading):
     assert f"\n  [MASK] 2: {second!r} 0." in err
     assert f"\n  the {first} and {second}.\n" in err
     assert len(json.loads(run(capsys, *words[:4], "--json")[1])["masks"][0]) == 5
+
+
+def test_fill_mask_of_an_encoder_decoder(capsys, loading):
+    loading.family = "t5"
+    words = ("fill-mask", "x", "--prompt", "the [MASK] and [MASK].", "--prompt", "[MASK]", "--top", "2")
+    code, out, err = run(capsys, *words, "--json")
+    result = json.loads(out)
+    assert code == 0
+    assert [len(answers) for answers in result["answers"]] == [2, 2]
+    (first, second), (third, _) = result["answers"]
+    assert first["log_prob"] >= second["log_prob"]
+    assert first["text"] == "the {} and {}.".format(*first["spans"])
+    assert result["filled"] == [first["text"], third["text"]]
+    assert f"  {math.exp(second['log_prob']):.3f}  {second['spans'][0]!r}  {second['spans'][1]!r}\n  the" in err
 
 
 def test_the_other_kind_of_model(capsys, loading):

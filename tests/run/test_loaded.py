@@ -60,9 +60,9 @@ def test_what_fit_returns(run, place):
     assert len({float(np.abs(tree["embed"]["table"]).sum()) for tree in kept.values()}) == 4  # it did learn
 
 
-@pytest.mark.parametrize("name", ["generate", "fill_mask", "score", "embed"])
+@pytest.mark.parametrize("name", ["generate", "fill_mask", "fill_spans", "score", "embed"])
 def test_what_is_no_text_is_refused(run, name):
-    key = f"{name}: {'prompts' if name in ('generate', 'fill_mask') else 'texts'}"
+    key = f"{name}: {'prompts' if name in ('generate', 'fill_mask', 'fill_spans') else 'texts'}"
     for given, what in {(3,): "number 0 is int 3", ("a", b"b"): "number 1 is bytes b'b'", None: "NoneType None was given"}.items():
         with pytest.raises(ConfigError) as error:
             getattr(run[0], name)(given)
@@ -91,7 +91,9 @@ def test_what_the_objective_says_of_prompts_is_kept(run, place):
     ]:
         (copy / "config.json").write_text(json.dumps({**node, "objective": {"type": objective}}))
         loaded = jaxlm.load(copy)
-        assert (loaded.prefix, loaded.ends) == (prefix, ends)
+        assert (loaded.prefix, loaded.ends, loaded.gap_start) == (prefix, ends, None)
+    with pytest.raises(ConfigError, match=r"^fill_spans: the run did not learn to write what stands in gaps; use one with"):
+        loaded.fill_spans("a [MASK]")
 
 
 def test_what_is_no_config_or_hook_is_refused(config):
