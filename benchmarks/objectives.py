@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from context import measure
 
@@ -47,8 +47,10 @@ from jaxlm.train.config import TrainConfig
 TEXTS: dict[str, Callable[[Path], Source]] = {
     "books": lambda data: TextFiles(data / "gutenberg", label="books"),
     "wikipedia": lambda data: WikipediaDump(data / "wikipedia" / "enwiki-latest*.xml.bz2", label="wikipedia"),
-    "wikitext-2": lambda data: TextFiles(data / "wikitext-2"),
+    "wikitext-2": lambda data: TextFiles(data / "wikitext-2", label="wikitext-2"),
 }
+PARAGRAPHS: dict[str, Literal["blank lines", "line ends"]] = {"wikitext-2": "line ends"}
+"""What ends one, where it is not a blank line."""
 
 
 class Trial(NamedTuple):
@@ -61,7 +63,7 @@ class Trial(NamedTuple):
     seq_len: int = 128
     learning_rate: float = 0.02
     max_chars: int = 20_000
-    """Of a document; longer ones are cut at blank lines."""
+    """Of a document; longer ones are cut between paragraphs."""
 
 
 DECODER = modern(num_layers=2, embed_dim=128, unroll=True)
@@ -74,7 +76,7 @@ TRIALS = {
     "masked": Trial(MaskedLM(), BOTH_WAYS, 600),
     "masked-words": Trial(MaskedLM(masking=WholeWords()), BOTH_WAYS, 600),
     "masked-spans": Trial(MaskedLM(masking=Spans()), BOTH_WAYS, 600),
-    "spans": Trial(SpanCorruption(), ENCODER_DECODER, 2000, 32, 64, 0.01),
+    "spans": Trial(SpanCorruption(), ENCODER_DECODER, 2000, 64, 32, 0.01),
     "denoisers": Trial(mixture_of_denoisers(target_length=20), ENCODER_DECODER, 2400, 64, 32, 0.014),
     "replaced": Trial(ReplacedTokenDetection(), jaxlm.recipe("nano/electra").model, 800),
     "next-sentence": Trial(NextSentence(), jaxlm.recipe("nano/next_sentence").model, 700, 32),
@@ -83,6 +85,7 @@ TRIALS = {
 
 
 def recipe(text: Source, trial: Trial) -> RunConfig:
+    sections = Sections(trial.max_chars, PARAGRAPHS.get(text.label, "blank lines"))
     return RunConfig(
         model=trial.model,
         objective=trial.objective,
@@ -90,7 +93,7 @@ def recipe(text: Source, trial: Trial) -> RunConfig:
         tokenizer=SentencePiece(vocab_size=2000, model_type="bpe", num_sentinels=40),
         data=DataConfig(
             sources=(text,),
-            steps=(DeduplicateParagraphs(), Sections(trial.max_chars)),
+            steps=(DeduplicateParagraphs(), sections),
             packing="documents" if trial.objective.num_token_types else "windows",
             validation_fraction=0.1,
             seq_len=trial.seq_len,
