@@ -23,13 +23,14 @@ class Answer(NamedTuple):
     text: str
     """The whole, its gaps filled."""
     log_prob: float
-    """Natural logarithm of the probability of the answer, the end of its last span included."""
+    """Natural logarithm of its probability, that it then ends included; of what was written in several ways, by other tokens or
+    with another end, that of all which were found."""
 
 
 def fill_spans(
     model: Any, params: Any, tokenizer: Tokenizer, prompts: Sequence[str], *, start: Collection[int] = (), top: int = 5
 ) -> list[list[Answer]]:
-    """Of each prompt the likeliest answers that a beam search of `top` beams finds, at most as many, the likeliest first.
+    """Of each prompt the likeliest answers that a beam search of `top` beams finds, the likeliest first, as many or fewer.
 
     The encoder reads the text with a sentinel in place of each [MASK], and its end; the decoder writes the sentinels, each
     followed by what it stands for (arXiv:1910.10683, section 3.1.4). As with `fill_mask`, the space in front of [MASK] belongs
@@ -72,7 +73,13 @@ def _answers(
         encoder_texts=[read_N],
         vocab_size=vocab.size,
     )
-    return [_answer(tokenizer, pieces, text.ids, sum(text.log_probs)) for text in found]
+    answers: dict[tuple[str, ...], Answer] = {}
+    for written in found:
+        answer = _answer(tokenizer, pieces, written.ids, sum(written.log_probs))
+        same = answers.get(answer.spans)
+        total = answer.log_prob if same is None else float(np.logaddexp(same.log_prob, answer.log_prob))
+        answers[answer.spans] = answer._replace(log_prob=total)
+    return sorted(answers.values(), key=lambda answer: -answer.log_prob)
 
 
 def _answer(tokenizer: Tokenizer, pieces: list[np.ndarray], written: Sequence[int], log_prob: float) -> Answer:
