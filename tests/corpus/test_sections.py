@@ -28,6 +28,8 @@ def test_paragraphs_may_be_lines():
 
 def test_what_is_short_or_parallel_stays_whole():
     assert sections(Document.of("x", "a\n\nb"), max_chars=4) == [("x", "a\n\nb")]
+    assert sections(Document.of("x", "a\n\nb \n"), max_chars=4) == [("x", "a\n\nb")], "but for the white space at its end"
+    assert sections(Document.of("x", "\n\nlong enough\n\ny"), max_chars=5) == [("x#1", "long enough"), ("x#2", "y")]
     pair = Document("x", {"en": "a\n\nb", "de": "c\n\nd"})
     assert list(Sections(1)([pair])) == [pair]
     with pytest.raises(ConfigError, match=r"data\.steps: Sections\.max_chars=0 must be at least 1"):

@@ -17,8 +17,8 @@ class Sections(Step):
     """Cuts each document between paragraphs into documents of at most so many characters; a longer paragraph is one of its own.
 
     For objectives that set a text against another document's, where all text is one file or a few books. The parts' ids are the
-    document's with `#1`, `#2`, ... behind. The white space between parts is left out, as that between documents is: it would
-    show where one ends. Parallel text stays whole.
+    document's with `#1`, `#2`, ... behind, where there are several. White space at the end of a part, and of a document that stays
+    whole, is left out: it would show that there it ends. Parallel text stays whole.
     """
 
     max_chars: int = 20_000
@@ -33,11 +33,14 @@ class Sections(Step):
 
     def __call__(self, documents: Iterable[Document]) -> Iterator[Document]:
         for document in documents:
-            if len(document.streams) > 1 or len(document.text) <= self.max_chars:
+            if len(document.streams) > 1:
                 yield document
                 continue
-            for number, part in enumerate(self._parts(document.text), 1):
-                yield document._replace(id=f"{document.id}#{number}", streams=dict.fromkeys(document.streams, part))
+            text = document.text.rstrip()
+            parts = [text] if len(text) <= self.max_chars else [part for part in self._parts(text) if part]
+            for number, part in enumerate(parts, 1):
+                name = document.id if len(parts) == 1 else f"{document.id}#{number}"
+                yield document._replace(id=name, streams=dict.fromkeys(document.streams, part))
 
     def _parts(self, text: str) -> Iterator[str]:
         begin = end = 0
