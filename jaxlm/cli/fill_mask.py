@@ -29,7 +29,7 @@ def run(arguments: FillMaskArguments) -> Mapping[str, Any]:
     from jaxlm.run.api import load
 
     loaded = load(arguments.run, trust=arguments.trust)
-    if loaded.gap_start is not None:
+    if loaded.gaps is not None:
         return _spans(arguments, loaded)
     found = fill_mask(loaded.model, loaded.params, loaded.tokenizer, arguments.prompt, top=arguments.top, ends=loaded.ends)
     for prompt, filled in zip(arguments.prompt, found, strict=True):

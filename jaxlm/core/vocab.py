@@ -1,11 +1,21 @@
 """What the rest of the program may know of a tokenizer."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
 ENDS = ("bos", "eos")
 """What stands at the ends of a document in a token store."""
+
+
+class Gaps(NamedTuple):
+    """How an encoder-decoder is asked for what is missing in a text."""
+
+    start: tuple[int, ...]
+    """Ids that the encoder reads in front of the text."""
+    marks: tuple[int, ...]
+    """Ids that stand for the gaps, in their order."""
 
 
 @dataclass(frozen=True, eq=False)

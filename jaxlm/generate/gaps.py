@@ -11,7 +11,7 @@ import numpy as np
 from jaxlm.core import ConfigError, Inputs
 from jaxlm.core.vocab import ENDS
 from jaxlm.generate.candidates import Candidate, candidates, check_top
-from jaxlm.generate.prompts import padded, require_no_encoder
+from jaxlm.generate.prompts import padded
 from jaxlm.generate.words import word_model
 from jaxlm.tokenizer.base import Tokenizer
 
@@ -46,7 +46,11 @@ def fill_mask(
       ConfigError: the model is causal, the tokenizer has no mask token, a prompt has no [MASK] or does not fit the context.
     """
     vocab = tokenizer.vocab
-    require_no_encoder("fill-mask", model)
+    if model.encoder:
+        raise ConfigError(
+            "fill-mask: the run is an encoder-decoder that did not learn to write what stands in gaps, as SpanCorruption does (an "
+            "objective of the recipe's own needs --trust); use `jaxlm generate`, or another run"
+        )
     if model.attention != "bidirectional":
         raise ConfigError(
             f"fill-mask: the model's attention is {model.attention}, so it does not see what follows a gap; use "

@@ -1,11 +1,12 @@
 """Fill gaps with a model that writes what was cut out of a text (T5, UL2): each gap of any number of tokens."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from jaxlm.core import ConfigError
+from jaxlm.core.vocab import Gaps
 from jaxlm.generate.beam import Beams, search
 from jaxlm.generate.candidates import check_top
 from jaxlm.generate.gaps import MASK, around_gaps
@@ -28,7 +29,7 @@ class Answer(NamedTuple):
 
 
 def fill_spans(
-    model: Any, params: Any, tokenizer: Tokenizer, prompts: Sequence[str], *, start: Collection[int] = (), top: int = 5
+    model: Any, params: Any, tokenizer: Tokenizer, prompts: Sequence[str], gaps: Gaps, *, top: int = 5
 ) -> list[list[Answer]]:
     """Of each prompt the likeliest answers that a beam search of `top` beams finds, the likeliest first, as many or fewer.
 
@@ -37,26 +38,22 @@ def fill_spans(
     to what is sought where the tokenizer's tokens begin with it.
 
     Args:
-      start: what the encoder reads first, as `Objective.gap_start`.
+      gaps: how the objective has it, as `Objective.gaps`.
 
     Raises:
-      ConfigError: the tokenizer has no sentinels, a prompt has no [MASK], more than the tokenizer has sentinels for, or does not
-        fit the context.
+      ConfigError: a prompt has no [MASK], more than there are sentinels for, or does not fit the context.
     """
     check_top(top, 1, tokenizer.vocab.size)
-    return [_answers(model, params, tokenizer, around_gaps(tokenizer, prompt), start, top) for prompt in prompts]
+    return [_answers(model, params, tokenizer, around_gaps(tokenizer, prompt), gaps, top) for prompt in prompts]
 
 
-def _answers(
-    model: Any, params: Any, tokenizer: Tokenizer, pieces: list[np.ndarray], start: Collection[int], top: int
-) -> list[Answer]:
+def _answers(model: Any, params: Any, tokenizer: Tokenizer, pieces: list[np.ndarray], gaps: Gaps, top: int) -> list[Answer]:
     vocab, num_gaps = tokenizer.vocab, len(pieces) - 1
-    usable = len(vocab.sentinels) - len(start)
-    if num_gaps > usable:
-        raise ConfigError(f"--prompt: it has {num_gaps} times {MASK}, and the tokenizer has sentinels for {usable}. Write less.")
-    sentinels = vocab.sentinels[:num_gaps]
-    kept = [part for ids_N, mark in zip(pieces, sentinels, strict=False) for part in (ids_N, [mark])]
-    read_N = np.concatenate([list(start), *kept, pieces[-1], [vocab.eos]]).astype(np.int32)
+    if num_gaps > len(gaps.marks):
+        raise ConfigError(f"--prompt: it has {num_gaps} times {MASK}, and the run sentinels for {len(gaps.marks)}. Write less.")
+    marks = gaps.marks[:num_gaps]
+    kept = [part for ids_N, mark in zip(pieces, marks, strict=False) for part in (ids_N, [mark])]
+    read_N = np.concatenate([list(gaps.start), *kept, pieces[-1], [vocab.eos]]).astype(np.int32)
     limit = MOST * num_gaps if model.max_length is None else min(MOST * num_gaps, model.max_length - 1)
     if model.max_length is not None and len(read_N) > model.max_length:
         raise ConfigError(
@@ -69,22 +66,24 @@ def _answers(
         [np.array([vocab.bos], np.int32)],
         limits=[limit],
         beams=Beams(top, length_penalty=0.0),
-        stop_ids={vocab.eos, *vocab.sentinels[num_gaps:]},
+        stop_ids={vocab.eos, *vocab.sentinels}.difference(marks),
         encoder_texts=[read_N],
         vocab_size=vocab.size,
     )
     answers: dict[tuple[str, ...], Answer] = {}
     for written in found:
-        answer = _answer(tokenizer, pieces, written.ids, sum(written.log_probs))
+        answer = _answer(tokenizer, pieces, marks, written.ids, sum(written.log_probs))
         same = answers.get(answer.spans)
         total = answer.log_prob if same is None else float(np.logaddexp(same.log_prob, answer.log_prob))
         answers[answer.spans] = answer._replace(log_prob=total)
     return sorted(answers.values(), key=lambda answer: -answer.log_prob)
 
 
-def _answer(tokenizer: Tokenizer, pieces: list[np.ndarray], written: Sequence[int], log_prob: float) -> Answer:
+def _answer(
+    tokenizer: Tokenizer, pieces: list[np.ndarray], marks: Sequence[int], written: Sequence[int], log_prob: float
+) -> Answer:
     vocab = tokenizer.vocab
-    of_gap: dict[int, list[int]] = {mark: [] for mark in vocab.sentinels[: len(pieces) - 1]}
+    of_gap: dict[int, list[int]] = {mark: [] for mark in marks}
     gap: list[int] = []  # what comes before a first sentinel stands for nothing
     for id in written:
         if id in of_gap:

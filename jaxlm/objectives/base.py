@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from jaxlm.core import ConfigError, Example, Sums, Vocab, Window
-from jaxlm.core.vocab import ENDS
+from jaxlm.core.vocab import ENDS, Gaps
 
 Array = Any
 
@@ -56,9 +56,19 @@ class Objective:
     bits_name: str | None = None
     """Name under which evaluation reports its "nll" in bits a byte of the original text; None: not at all."""
 
+    def least_length(self) -> int:
+        """The shortest rows in which anything is asked."""
+        return 1
+
+    def num_sentinels(self, seq_len: int) -> int:
+        """Sentinels that rows of `seq_len` need of the tokenizer."""
+        return 0
+
     def check(self, vocab: Vocab, seq_len: int) -> None:
         """Raises ConfigError where the tokenizer lacks a token or mark that rows of `seq_len` need; asked before anything is
-        computed."""
+        computed. What a config tells, `least_length` and `num_sentinels`, is held against it before any text is read, too."""
+        require_room(self, seq_len)
+        require_sentinels(self, seq_len, len(vocab.sentinels))
 
     def raw_length(self, seq_len: int) -> int:
         """Tokens of one window, to make one row of `seq_len`."""
@@ -72,9 +82,8 @@ class Objective:
         """Tokens of a text (bos and eos of each document among `num_tokens`) that can be targets; for bits a byte."""
         return num_tokens
 
-    def gap_start(self, vocab: Vocab) -> tuple[int, ...] | None:
-        """What an encoder reads in front of a text with sentinels for its gaps, where the decoder learns to write what they stand
-        for; None: it does not."""
+    def gaps(self, vocab: Vocab) -> Gaps | None:
+        """How it is asked for what is missing in a text, where a decoder learns to write that; None: it does not."""
         return None
 
     def prepare(self, windows: tuple[Window, ...], rng: np.random.Generator, vocab: Vocab, seq_len: int) -> Example:
@@ -115,16 +124,16 @@ def require_settings_read(objective: Objective) -> None:
             )
 
 
-def require_sentinels(objective: Objective, vocab: Vocab, number: int) -> None:
-    """Raises ConfigError where the tokenizer has less than this number of sentinels."""
-    if len(vocab.sentinels) < number:
+def require_sentinels(objective: Objective, seq_len: int, has: int) -> None:
+    """Raises ConfigError where the tokenizer has too few sentinels for rows of `seq_len`."""
+    if has < (number := objective.num_sentinels(seq_len)):
         raise ConfigError(
-            f"objective {type(objective).__name__} needs {number} sentinels and the tokenizer has {len(vocab.sentinels)}; set "
+            f"objective {type(objective).__name__} needs {number} sentinels and the tokenizer has {has}; set "
             f"tokenizer.num_sentinels to {number}, or use a tokenizer that has them"
         )
 
 
-def require_room(objective: Objective, seq_len: int, needed: int) -> None:
+def require_room(objective: Objective, seq_len: int) -> None:
     """Raises ConfigError where rows are too short for anything to be asked in them."""
-    if seq_len < needed:
+    if seq_len < (needed := objective.least_length()):
         raise ConfigError(f"data.seq_len={seq_len} is too short: objective {type(objective).__name__} needs at least {needed}")

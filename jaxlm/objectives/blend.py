@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from jaxlm.core import ConfigError, Example, Sums, Vocab, Window
+from jaxlm.core.vocab import Gaps
 from jaxlm.objectives.base import Array, Objective, Share
 
 Member = tuple[Objective, float]
@@ -63,7 +64,14 @@ class Blend(Objective):
             raise ConfigError("objective.members: there is none; give pairs of an objective and its share")
         return [member for member, _ in self.members]
 
+    def least_length(self) -> int:
+        return max(member.least_length() for member in self._objectives())
+
+    def num_sentinels(self, seq_len: int) -> int:
+        return max(member.num_sentinels(seq_len) for member in self._objectives())
+
     def check(self, vocab: Vocab, seq_len: int) -> None:
+        super().check(vocab, seq_len)
         kinds = []
         for member in self._objectives():
             member.check(vocab, seq_len)
@@ -80,9 +88,9 @@ class Blend(Objective):
     def raw_length(self, seq_len: int) -> int:
         return max(member.raw_length(seq_len) for member in self._objectives())
 
-    def gap_start(self, vocab: Vocab) -> tuple[int, ...] | None:
-        """That of the first member which fills gaps; of UL2 the mode R."""
-        return next((start for member in self._objectives() if (start := member.gap_start(vocab)) is not None), None)
+    def gaps(self, vocab: Vocab) -> Gaps | None:
+        """As the first member that fills some; of UL2 with the mode R."""
+        return next((gaps for member in self._objectives() if (gaps := member.gaps(vocab)) is not None), None)
 
     def row_length(self, seq_len: int) -> int:
         return self._objectives()[0].row_length(seq_len)

@@ -7,7 +7,7 @@ import numpy as np
 
 from jaxlm.core import Example, Vocab, Window
 from jaxlm.core.errors import require_probability
-from jaxlm.objectives.base import Share, require_room, require_sentinels
+from jaxlm.objectives.base import Share
 from jaxlm.objectives.causal import CausalLM
 
 
@@ -36,9 +36,11 @@ class FillInMiddle(CausalLM):
         super().__post_init__()
         require_probability("objective", self, "rate", "spm_rate")
 
-    def check(self, vocab: Vocab, seq_len: int) -> None:
-        require_sentinels(self, vocab, 3)
-        require_room(self, seq_len, 5)  # the marks, and a token that tells another
+    def least_length(self) -> int:
+        return 5  # the marks, and a token that tells another
+
+    def num_sentinels(self, seq_len: int) -> int:
+        return 3
 
     def raw_length(self, seq_len: int) -> int:
         return super().raw_length(seq_len) - 3

@@ -47,6 +47,7 @@ class MaskedLM(Objective):
             )
 
     def check(self, vocab: Vocab, seq_len: int) -> None:
+        super().check(vocab, seq_len)
         if vocab.mask is None:
             raise ConfigError(f"objective {type(self).__name__} needs a [MASK] token and the tokenizer has none; use one that has")
         self.masking.check(vocab)

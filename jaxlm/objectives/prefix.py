@@ -12,7 +12,7 @@ from jaxlm.objectives.causal import CausalLM
 
 @dataclass(frozen=True)
 class PrefixLM(CausalLM):
-    """sum_{i >= c} -log P(w_i | w_1 .. w_{i-1}), where the c tokens of the prefix see each other, also those after them.
+    """sum_{i > c} -log P(w_i | w_1 .. w_{i-1}), where the c tokens of the prefix see each other, also those after them.
 
     Of a document's n tokens in a row, c is drawn evenly from 1 .. n - 1 (arXiv:2204.05832, section 3.1.2). What the prefix
     holds is seen and so never asked for: of a document's tokens about half are targets.

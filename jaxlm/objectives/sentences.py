@@ -18,7 +18,7 @@ import numpy as np
 
 from jaxlm.core import ConfigError, Example, Inputs, Sums, Vocab, Window
 from jaxlm.core.errors import require_probability
-from jaxlm.objectives.base import Array, Share, require_room
+from jaxlm.objectives.base import Array, Share
 from jaxlm.objectives.masked import MaskedLM
 
 MARKS = 3
@@ -61,7 +61,9 @@ class SentencePairs(MaskedLM):
             raise ConfigError(
                 f"objective {name} needs a [CLS] and a [SEP] token and the tokenizer has no {missing}; use one that has"
             )
-        require_room(self, seq_len, MARKS + 2)
+
+    def least_length(self) -> int:
+        return MARKS + 2
 
     def raw_length(self, seq_len: int) -> int:
         return seq_len - MARKS
@@ -98,7 +100,8 @@ class NextSentence(SentencePairs):
     """Masked words, and whether text B is the one that follows text A (BERT, arXiv:1810.04805, section 3.1).
 
     The longest document of a row's window is cut at one of its sentences, each as likely: A and B. With probability
-    `random_rate` another document's text takes B's place, from the start of a sentence on. Either ends at a length drawn from the
+    `random_rate` another document's text takes B's place, from the start of a sentence within it on, since the document's own B
+    never begins one. Either ends at a length drawn from the
     upper half of those that both allow, short of where one of them ends by itself, so that neither lengths nor ends tell anything.
     """
 
@@ -116,9 +119,8 @@ class NextSentence(SentencePairs):
         if not starts.size:
             return Pair(ids_N, ids_N[:0], 0, 0, segment)
         cut = int(starts[rng.integers(starts.size)])
-        others_N, others_starts, (begins, _), _ = _text(windows[1], vocab)
-        places = np.concatenate([[0] * begins, others_starts]).astype(int)
-        places = places[places < len(others_N) - 1]
+        others_N, others_starts, _, _ = _text(windows[1], vocab)
+        places = others_starts[others_starts < len(others_N) - 1]
         if not places.size or len(ids_N) - cut < 2:
             return Pair(ids_N, ids_N[:0], 0, 0, segment)
         long_enough = places[places <= len(others_N) - len(ids_N) + cut]

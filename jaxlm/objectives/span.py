@@ -8,7 +8,8 @@ from typing import Literal
 import numpy as np
 
 from jaxlm.core import ConfigError, Example, Vocab, Window
-from jaxlm.objectives.base import Share, require_room, require_sentinels
+from jaxlm.core.vocab import Gaps
+from jaxlm.objectives.base import Share
 from jaxlm.objectives.causal import CausalLM
 from jaxlm.objectives.seq2seq import row_of
 
@@ -49,13 +50,17 @@ class SpanCorruption(CausalLM):
         if self.target_length is not None and self.target_length < 4:
             raise ConfigError(f"objective.target_length={self.target_length} must be at least 4; leave it out for what is needed")
 
-    def check(self, vocab: Vocab, seq_len: int) -> None:
-        require_room(self, seq_len, self._sizes(2)[0])
-        require_sentinels(self, vocab, self._counts(self.raw_length(seq_len))[1] + (len(MODES) if self.mode else 0))
+    def least_length(self) -> int:
+        return self._sizes(2)[0]
 
-    def gap_start(self, vocab: Vocab) -> tuple[int, ...] | None:
-        """() or the token of its mode; None where it hides the end alone."""
-        return None if self.mean_span is None else tuple(self._mode_ids(vocab))
+    def num_sentinels(self, seq_len: int) -> int:
+        return self._counts(self.raw_length(seq_len))[1] + (len(MODES) if self.mode else 0)
+
+    def gaps(self, vocab: Vocab) -> Gaps | None:
+        """By sentinels, after its mode; None where it hides the end alone."""
+        if self.mean_span is None:
+            return None
+        return Gaps(tuple(self._mode_ids(vocab)), vocab.sentinels[: -len(MODES)] if self.mode else vocab.sentinels)
 
     def _mode_ids(self, vocab: Vocab) -> list[int]:
         return [] if self.mode is None else [vocab.sentinels[MODES.index(self.mode) - len(MODES)]]

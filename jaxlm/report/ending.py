@@ -6,6 +6,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Any, NamedTuple
 
+from jaxlm.core.vocab import Gaps
 from jaxlm.data import Store
 from jaxlm.generate import Continuation, fill_mask, fill_spans, generate_texts, stream_pieces
 from jaxlm.report.compressors import bits_per_byte
@@ -55,19 +56,20 @@ def show_ending(run: Run, params: Any, tokenizer: Tokenizer, store: Store, summa
     elif (said_of_both := judged(summary)) is not None:
         unigram = unigram_nats(store, tokenizer)
         say(f"\nheld-out text: {said_of_both} ({unigram:.3f} nats for who knows only how often each token occurs)")
-    streams, gap_start = run.objective.streams, run.objective.gap_start(tokenizer.vocab)
+    streams, asked = run.objective.streams, run.objective.gaps(tokenizer.vocab)
     if log.samples and streams:
         _show_pairs(model, params, tokenizer, pairs(store, tokenizer, streams, log.samples), say)
     elif log.samples and model.attention == "causal" and not model.encoder:
         _show_samples(run, params, tokenizer, openings(store, tokenizer, log.samples), say)
-    elif log.samples and gap_start is not None:
-        _show_spans(model, params, tokenizer, gaps(store, tokenizer, log.samples), gap_start, say)
+    elif log.samples and asked is not None:
+        _show_spans(model, params, tokenizer, gaps(store, tokenizer, log.samples), asked, say)
     elif log.samples and not model.encoder and tokenizer.vocab.mask is not None:
         _show_filled(run, params, tokenizer, gaps(store, tokenizer, log.samples), say)
     say(f"\nThe run lies in {_short(run.folder)}. Next:")
-    fills = model.attention != "causal" or gap_start is not None
+    fills = model.attention != "causal" or asked is not None
     words = [pairs(store, tokenizer, streams, 1)[0][1]] if streams else first_words(store, tokenizer, 6 if fills else 2)
-    use, *others = _next_commands(_short(run.folder), fills, words, "--num-beams 4" if streams else "--top 5", own)
+    trusted = own._replace(model=own.model or (asked is not None and own.any))  # the objective says what gaps are asked with
+    use, *others = _next_commands(_short(run.folder), fills, words, "--num-beams 4" if streams else "--top 5", trusted)
     for line in others if model.encoder and not streams and not fills else (use, *others):
         say(f"  {line}")
 
@@ -124,12 +126,10 @@ def _show_filled(run: Run, params: Any, tokenizer: Tokenizer, hidden: list[tuple
         say(f"\n  {prompt}\n    it was: {word};  the model says: {guesses}")
 
 
-def _show_spans(
-    model: Any, params: Any, tokenizer: Tokenizer, hidden: list[tuple[str, str]], gap_start: tuple[int, ...], say: Say
-) -> None:
+def _show_spans(model: Any, params: Any, tokenizer: Tokenizer, hidden: list[tuple[str, str]], asked: Gaps, say: Say) -> None:
     with waiting("compiling, to fill gaps"):
         prompts = [prompt for prompt, _ in hidden]
-        found = fill_spans(model, params, tokenizer, prompts, start=gap_start, top=3)
+        found = fill_spans(model, params, tokenizer, prompts, asked, top=3)
     for (prompt, word), answers in zip(hidden, found, strict=True):
         guesses = ", ".join(f"{answer.spans[0].strip()!r} {math.exp(answer.log_prob):.0%}" for answer in answers)
         say(f"\n  {prompt}\n    it was: {word};  the model says: {guesses}")

@@ -17,7 +17,7 @@ from jaxlm.data.mixture import require_one_each
 from jaxlm.data.store import Split
 from jaxlm.evaluate import held_out_loss
 from jaxlm.models.pair import Pair
-from jaxlm.objectives.base import Objective, require_settings_read
+from jaxlm.objectives.base import Objective, require_room, require_sentinels, require_settings_read
 from jaxlm.parallel.mesh import make_mesh
 from jaxlm.parallel.placement import local_rows
 from jaxlm.parallel.rules import batch_shards
@@ -128,13 +128,16 @@ def check_config(config: RunConfig) -> None:
     model, objective = config.model, config.objective
     model.check()
     require_settings_read(objective)
+    require_room(objective, config.data.seq_len)
+    if (has := getattr(config.tokenizer, "num_sentinels", None)) is not None:
+        require_sentinels(objective, config.data.seq_len, has)
     for name in ("weights", "final_weights"):
         if weights := getattr(config.data, name):
             require_one_each(name, weights, len(config.data.sources))
     if objective.encoder and not model.encoder:
         raise ConfigError(
-            f"objective {type(objective).__name__} needs an encoder-decoder and the model has no encoder; use transformer_2017 or "
-            "t5, or another objective"
+            f"objective {type(objective).__name__} needs an encoder-decoder and the model has no encoder; use transformer_2017, t5 "
+            "or modern(encoder_layers=...), or another objective"
         )
     if model.encoder and not objective.encoder:
         raise ConfigError(

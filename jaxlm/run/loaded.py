@@ -10,6 +10,7 @@ import numpy as np
 from jaxlm.checkpoint.config import CheckpointConfig
 from jaxlm.checkpoint.store import CheckpointStore
 from jaxlm.core import ConfigError, RunError
+from jaxlm.core.vocab import Gaps
 from jaxlm.models.layers.base import Settings
 from jaxlm.objectives.base import Objective
 from jaxlm.parallel.config import MeshConfig
@@ -39,8 +40,8 @@ class Loaded:
     """Whether it learnt to read the beginning of a text both ways: it then reads prompts so."""
     ends: tuple[str, str]
     """What stood at the ends of a text, by the names of `Vocab`, where it learnt to fill gaps: texts are given to it so."""
-    gap_start: tuple[int, ...] | None
-    """What its encoder read in front of a text with gaps, where its decoder learnt to fill them; None: it did not."""
+    gaps: Gaps | None
+    """How it is asked for what is missing in a text, where its decoder learnt to write that; None: it did not."""
     summary: dict[str, Any]
     """The run's last values; {} where it has not come to its end."""
 
@@ -67,12 +68,12 @@ class Loaded:
         from jaxlm.generate import fill_spans
 
         given = _texts(prompts, "fill_spans: prompts")
-        if self.gap_start is None:
+        if self.gaps is None:
             raise ConfigError(
                 "fill_spans: the run did not learn to write what stands in gaps; use one with objective SpanCorruption or "
                 "mixture_of_denoisers"
             )
-        return fill_spans(self.model, self.params, self.tokenizer, given, start=self.gap_start, top=top)
+        return fill_spans(self.model, self.params, self.tokenizer, given, self.gaps, top=top)
 
     def score(self, texts: str | list[str]) -> list[Any]:
         """What each token of each text costs the model, in nats and bits; see `jaxlm.evaluate.score`."""
@@ -99,7 +100,7 @@ def load_run(where: str | Path, *, trust: bool = False) -> Loaded:
     model, tokenizer = model_and_tokenizer(folder, trust=trust)
     seq_len = read_json(folder.config)["data"]["seq_len"]
     objective = _objective(folder, trust)
-    about = step, seq_len, objective.prefix, objective.ends, objective.gap_start(tokenizer.vocab), _summary(folder)
+    about = step, seq_len, objective.prefix, objective.ends, objective.gaps(tokenizer.vocab), _summary(folder)
     return Loaded(folder.path, model, restored_params(folder, model), tokenizer, *about)
 
 

@@ -9,6 +9,7 @@ import pytest
 from tiny import model, params
 
 from jaxlm.cli.main import main
+from jaxlm.core.vocab import Gaps
 from jaxlm.run.loaded import Loaded
 from jaxlm.tokenizer import Characters
 
@@ -22,7 +23,12 @@ def loading(monkeypatch):
     def load(where, *, trust=False):
         state.asked.append((where, trust))
         m = model(state.family, num_layers=1, embed_dim=16, vocab_size=tokenizer.vocab.size)
-        about = {"prefix": False, "ends": ("bos", "eos"), "gap_start": () if state.family == "t5" else None, "summary": {}}
+        about = {
+            "prefix": False,
+            "ends": ("bos", "eos"),
+            "gaps": Gaps((), tokenizer.vocab.sentinels) if state.family == "t5" else None,
+            "summary": {},
+        }
         return Loaded(Path(where), m, params(m), tokenizer, 0, 16, **about)
 
     monkeypatch.setattr("jaxlm.run.api.load", load)
@@ -147,5 +153,8 @@ def test_fill_mask_of_an_encoder_decoder(capsys, loading):
 
 def test_the_other_kind_of_model(capsys, loading):
     assert run(capsys, "fill-mask", "x", "--prompt", "[MASK]")[2].startswith("fill-mask: the model's attention is causal")
+    loading.family = "transformer_2017"
+    refused = run(capsys, "fill-mask", "x", "--prompt", "[MASK]")[2]
+    assert refused.startswith("fill-mask: the run is an encoder-decoder that did not learn to write what stands in gaps, as Span")
     loading.family = "bert"
     assert run(capsys, "generate", "x", "--prompt", "a")[2].startswith("generate: the model's attention is bidirectional")

@@ -9,6 +9,7 @@ import pytest
 import tiny
 
 from jaxlm.core import ConfigError, Window
+from jaxlm.core.vocab import Gaps
 from jaxlm.generate import Found, fill_spans, search, spans
 from jaxlm.models.layers import LearnedPositions
 from jaxlm.objectives import CausalLM, SpanCorruption, mixture_of_denoisers
@@ -51,14 +52,16 @@ def test_the_encoder_reads_what_span_corruption_gives_it(pieces, asked):
     cuts = [i for i, id in enumerate(read_N) if id in pieces.vocab.sentinels]
     parts = [pieces.decode(part) for part in np.split(read_N, cuts)]
     assert cuts
-    fill_spans(tiny.model("t5"), None, pieces, ["[MASK]".join(parts)])
+    fill_spans(tiny.model("t5"), None, pieces, ["[MASK]".join(parts)], Gaps((), pieces.vocab.sentinels))
     np.testing.assert_array_equal(asked["encoder_texts"][0], read_N)
     np.testing.assert_array_equal(asked["prompts"][0], row["tokens"][:1])
     assert asked["stop_ids"] == {pieces.vocab.eos, *pieces.vocab.sentinels[len(cuts) :]}
 
 
 def test_the_text_is_filled_and_what_is_left_out_is_nothing(pieces, asked):
-    ((best, other),) = fill_spans(tiny.model("t5"), None, pieces, ["the cat [MASK] on the [MASK]."], start=(7,), top=2)
+    ((best, other),) = fill_spans(
+        tiny.model("t5"), None, pieces, ["the cat [MASK] on the [MASK]."], Gaps((7,), pieces.vocab.sentinels), top=2
+    )
     assert best == ((" sat", " mat"), "the cat sat on the mat.", -0.75)
     assert other == ((" mat", ""), "the cat mat on the.", pytest.approx(np.logaddexp(-2.0, -2.5)))
     assert (asked["beams"].num_beams, asked["limits"]) == (2, [64])
@@ -68,7 +71,7 @@ def test_the_text_is_filled_and_what_is_left_out_is_nothing(pieces, asked):
 def test_answers_are_those_of_a_search(pieces):
     m = tiny.model("t5", num_layers=1, vocab_size=pieces.vocab.size)
     p = tiny.params(m)
-    (answers,) = fill_spans(m, p, pieces, ["the [MASK]"], top=3)
+    (answers,) = fill_spans(m, p, pieces, ["the [MASK]"], Gaps((), pieces.vocab.sentinels), top=3)
     mark = pieces.vocab.sentinels[0]
     read_N = np.array([*pieces.encode_batch(["the"])[0], mark, pieces.vocab.eos], np.int32)
     (found,) = search(
@@ -87,22 +90,23 @@ def test_answers_are_those_of_a_search(pieces):
 
 
 def test_what_cannot_be_filled(pieces):
-    model = tiny.model("t5", vocab_size=pieces.vocab.size)
+    model, gaps = tiny.model("t5", vocab_size=pieces.vocab.size), Gaps((), pieces.vocab.sentinels)
     with pytest.raises(ConfigError, match=r"^--prompt: 'a text' has no \[MASK\]\. Write \[MASK\] where"):
-        fill_spans(model, None, pieces, ["a text"])
-    with pytest.raises(ConfigError, match=r"^--prompt: it has 6 times \[MASK\], and the tokenizer has sentinels for 5. Write less"):
-        fill_spans(model, None, pieces, ["[MASK]" * 6], start=(pieces.vocab.sentinels[-1],))
+        fill_spans(model, None, pieces, ["a text"], gaps)
+    with pytest.raises(ConfigError, match=r"^--prompt: it has 4 times \[MASK\], and the run sentinels for 3\. Write less"):
+        fill_spans(model, None, pieces, ["[MASK]" * 4], Gaps((), pieces.vocab.sentinels[:3]))
     with pytest.raises(ConfigError, match=r"^--top: 0 is not within 1 and"):
-        fill_spans(model, None, pieces, ["[MASK]"], top=0)
+        fill_spans(model, None, pieces, ["[MASK]"], gaps, top=0)
     short = replace(model, embed=replace(model.embed, positions=LearnedPositions(4)))
     with pytest.raises(ConfigError, match=r"^--prompt: its \d+ tokens are more than the 4 that the model's encoder can tell apart"):
-        fill_spans(short, None, pieces, ["the cat sat on the [MASK]"])
+        fill_spans(short, None, pieces, ["the cat sat on the [MASK]"], gaps)
 
 
 def test_who_learns_to_fill_gaps():
     """T5's spans, and UL2's R, whose mode the encoder reads first."""
     v = tiny.vocab()
-    assert SpanCorruption().gap_start(v) == ()
-    assert mixture_of_denoisers(32).gap_start(v) == (58,)
-    assert SpanCorruption(mean_span=None, mode="S").gap_start(v) is None
-    assert CausalLM().gap_start(v) is None
+    v = replace(v, sentinels=(56, 57, *v.sentinels))
+    assert SpanCorruption().gaps(v) == ((), v.sentinels)
+    assert mixture_of_denoisers(32).gaps(v) == ((58,), (56, 57))
+    assert SpanCorruption(mean_span=None, mode="S").gaps(v) is None
+    assert CausalLM().gaps(v) is None

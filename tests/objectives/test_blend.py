@@ -86,7 +86,7 @@ class Quieter(CausalLM):
         ),
         (
             lambda: Blend((CausalLM(), 1), (FillInMiddle(), 1)).check(replace(VOCAB, sentinels=()), 16),
-            "objective FillInMiddle needs 3 sentinels and the tokenizer has 0; set tokenizer.num_sentinels to 3, or use a tokenizer "
+            "objective Blend needs 3 sentinels and the tokenizer has 0; set tokenizer.num_sentinels to 3, or use a tokenizer "
             "that has them",
         ),
     ],

@@ -68,7 +68,7 @@ def test_a_text_of_one_token_or_of_its_ends_alone_is_left_out():
 
 def test_members_of_the_mixture_share_their_fields():
     blend = mixture_of_denoisers(32)
-    with pytest.raises(ConfigError, match="needs 5 sentinels"):
+    with pytest.raises(ConfigError, match="Blend needs 10 sentinels"):
         blend.check(replace(VOCAB, sentinels=(58, 59, 60)), 32)
     blend.check(VOCAB, 32)
     assert [member.mode for member, _ in blend.members] == ["R", "R", "S", "X", "X", "X", "X"]

@@ -13,7 +13,7 @@ from jaxlm.corpus import TextFiles
 from jaxlm.data.config import DataConfig
 from jaxlm.models import bert, electra, gpt2, transformer_2017
 from jaxlm.models.layers import LearnedPositions
-from jaxlm.objectives import CausalLM, MaskedLM, NextSentence, ReplacedTokenDetection, SentenceOrder, SpanCorruption
+from jaxlm.objectives import CausalLM, FillInMiddle, MaskedLM, NextSentence, ReplacedTokenDetection, SentenceOrder, SpanCorruption
 from jaxlm.optim import AdamW
 from jaxlm.parallel.config import MeshConfig
 from jaxlm.parallel.mesh import make_mesh
@@ -160,8 +160,18 @@ def test_given_weights_are_those_that_a_new_run_begins_with(made, tmp_path):
             "self.label_smoothing there",
         ),
         (
+            lambda c: replace(c, objective=FillInMiddle(), tokenizer=Bytes(num_sentinels=2)),
+            "objective FillInMiddle needs 3 sentinels and the tokenizer has 2; set tokenizer.num_sentinels to 3, or use a tokenizer "
+            "that has them",
+        ),
+        (
+            lambda c: replace(c, objective=FillInMiddle(), data=replace(c.data, seq_len=4)),
+            "data.seq_len=4 is too short: objective FillInMiddle needs at least 5",
+        ),
+        (
             lambda c: replace(c, objective=Reading()),
-            "objective Reading needs an encoder-decoder and the model has no encoder; use transformer_2017 or t5, or another objective",
+            "objective Reading needs an encoder-decoder and the model has no encoder; use transformer_2017, t5 or "
+            "modern(encoder_layers=...), or another objective",
         ),
         (
             lambda c: replace(c, model=transformer_2017(num_layers=1, embed_dim=16, num_heads=2)),
@@ -195,6 +205,7 @@ def test_given_weights_are_those_that_a_new_run_begins_with(made, tmp_path):
         (
             lambda c: replace(
                 c,
+                tokenizer=Bytes(num_sentinels=1),
                 objective=SpanCorruption(target_length=20),
                 model=with_learned_positions(transformer_2017(num_layers=1, embed_dim=16, num_heads=2), 16),
             ),

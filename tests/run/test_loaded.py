@@ -91,7 +91,7 @@ def test_what_the_objective_says_of_prompts_is_kept(run, place):
     ]:
         (copy / "config.json").write_text(json.dumps({**node, "objective": {"type": objective}}))
         loaded = jaxlm.load(copy)
-        assert (loaded.prefix, loaded.ends, loaded.gap_start) == (prefix, ends, None)
+        assert (loaded.prefix, loaded.ends, loaded.gaps) == (prefix, ends, None)
     with pytest.raises(ConfigError, match=r"^fill_spans: the run did not learn to write what stands in gaps; use one with"):
         loaded.fill_spans("a [MASK]")
 

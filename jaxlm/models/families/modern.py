@@ -40,7 +40,7 @@ def modern(
 
     Args:
       encoder_layers: of an encoder beside, which the `num_layers` of the decoder read; 0: there is none.
-      num_heads: None: heads of 64, the quickest on CPUs.
+      num_heads: None: heads of 64, the quickest on CPUs; one head where the model is narrower.
       causal: False for masked models.
       soft_cap: of the logits; see `VocabHead`.
       output_bias: one number for each word of the vocabulary.
@@ -52,7 +52,7 @@ def modern(
     """
     norm = RMSNorm(scale=False)
     scores = (("pairs", Classifier(2, pooler or Comparison(stddev=None), stddev=0)),) if pairs else ()
-    heads = num_heads or embed_dim // 64
+    heads = num_heads or max(1, embed_dim // 64)
     start: dict[str, Any] = {"bias": False, "stddev": None, "output_stddev": 0}
     attention = Attention(heads, causal=causal, rotary_theta=10_000.0, query_key_norm=norm, smear=causal, **start)
     block = Block(attention, MLP(4 * embed_dim, activation, **start), norm)
