@@ -37,6 +37,9 @@ class Vocab:
     """True for ids that stand for no text: never masked, never drawn as noise."""
     starts_word_V: np.ndarray | None = None
     """True for ids that begin a word, by the tokenizer's own marks."""
+    spacing_V2: np.ndarray | None = None
+    """How much white space an id's text begins and ends with: 0 none, 1 some within a line, 2 a line's end, 3 an empty line; -1:
+    it is nothing but white space. None: unknown."""
 
     def framed(self, ids_N: np.ndarray, ends: tuple[str, str] = ENDS) -> np.ndarray:
         """A text's ids between these two tokens, int32."""

@@ -141,8 +141,10 @@ class NextSentence(SentencePairs):
 class SentenceOrder(SentencePairs):
     """Masked words, and which of two texts that follow each other came first (ALBERT, arXiv:1909.11942, section 3.1).
 
-    The longest document of a row's window is cut at one of its sentences, each as likely, and with probability `swap_rate` the
-    parts change places. Sentences of which the window has not both ends are left out of a pair: they would tell the order.
+    The longest document of a row's window is cut at one of its sentences, and with probability `swap_rate` the parts change
+    places. Each cut is as likely of those after which both parts begin with the same white space, and end with the same: where one
+    part alone begins or ends a paragraph, that would tell the order. So would sentences of which the window has not both ends,
+    which are left out of a pair.
     """
 
     swap_rate: float = 0.5
@@ -157,9 +159,12 @@ class SentenceOrder(SentencePairs):
         borders = np.concatenate([[0] * begins, starts, [len(ids_N)] * ends]).astype(int)
         if borders.size < 3:
             return Pair(ids_N, ids_N[:0], 0, 0, segment)
-        first, last = borders[0], borders[-1]
-        cut = int(borders[1 + rng.integers(borders.size - 2)])
-        parts = ids_N[first:cut], ids_N[cut:last]
+        whole_N, cuts = ids_N[borders[0] : borders[-1]], borders[1:-1] - borders[0]
+        cuts = cuts[[_alike(whole_N[:cut], whole_N[cut:], vocab) for cut in cuts]]
+        if not cuts.size:
+            return Pair(ids_N, ids_N[:0], 0, 0, segment)
+        cut = int(cuts[rng.integers(cuts.size)])
+        parts = whole_N[:cut], whole_N[cut:]
         swapped = int(rng.random() < self.swap_rate)
         return Pair(*(parts[::-1] if swapped else parts), swapped, 1, segment)
 
@@ -182,6 +187,21 @@ def _text(window: Window, vocab: Vocab) -> tuple[np.ndarray, np.ndarray, tuple[b
     ids_N, starts_N = ids_N[inside], starts_N[inside]
     starts = np.flatnonzero(starts_N)
     return ids_N, starts[starts > 0], (bool(starts_N[:1].any()), bool(eos)), segment
+
+
+def _alike(first_N: np.ndarray, second_N: np.ndarray, vocab: Vocab) -> bool:
+    """Whether two texts begin with the same white space, and end with the same."""
+    return vocab.spacing_V2 is None or all(
+        _white(first_N[::step], vocab.spacing_V2[:, end]) == _white(second_N[::step], vocab.spacing_V2[:, end])
+        for end, step in ((0, 1), (1, -1))
+    )
+
+
+def _white(ids_N: np.ndarray, spacing_V: np.ndarray) -> list[int]:
+    """What stands for the white space that ids come to first: those that are nothing else, and how much the next one has."""
+    kinds_N = spacing_V[ids_N]
+    blanks = int(np.append(kinds_N >= 0, True).argmax())
+    return [*ids_N[:blanks].tolist(), *kinds_N[blanks : blanks + 1].tolist()]
 
 
 def _row(pair: Pair, vocab: Vocab, seq_len: int) -> Window:

@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxlm.tokenizer.base import TokenizerConfig
 from jaxlm.tokenizer.folder import write_description
-from jaxlm.tokenizer.ids import byte_name, character_ends, join_bytes, make_vocab, special_names
+from jaxlm.tokenizer.ids import byte_name, character_ends, join_bytes, make_vocab, spacing, special_names
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,9 @@ class ByteTokenizer:
         self._first = len(special)
         self._names = [*special, *map(byte_name, range(256))]
         self._bytes = [b""] * self._first + [bytes([byte]) for byte in range(256)]
-        self.vocab = make_vocab(len(self._names), num_sentinels, sha256(f"bytes {num_sentinels}".encode()).hexdigest())
+        digest = sha256(f"bytes {num_sentinels}".encode()).hexdigest()
+        texts = [piece.decode("ascii", "ignore") for piece in self._bytes]
+        self.vocab = make_vocab(len(self._names), num_sentinels, digest, spacing_V2=spacing(texts))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return ByteTokenizer, (self.num_sentinels,)

@@ -11,7 +11,7 @@ import numpy as np
 from jaxlm.core import RunError
 from jaxlm.tokenizer.base import TokenizerConfig
 from jaxlm.tokenizer.folder import write_description
-from jaxlm.tokenizer.ids import id_dtype, make_vocab, special_names
+from jaxlm.tokenizer.ids import id_dtype, make_vocab, spacing, special_names
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class CharacterTokenizer:
         self._names = [*special_names(num_sentinels), *alphabet]
         self._first = len(self._names) - len(alphabet)
         digest = sha256(f"characters {num_sentinels} {alphabet}".encode("utf-8", "surrogatepass")).hexdigest()
-        self.vocab = make_vocab(len(self._names), num_sentinels, digest)
+        self.vocab = make_vocab(len(self._names), num_sentinels, digest, spacing_V2=spacing([""] * self._first + list(alphabet)))
         codes = _codes(alphabet)
         assert self.vocab.unk is not None
         self._id_of_code = np.full(int(codes[-1]) + 2, self.vocab.unk, id_dtype(self.vocab.size))  # the last: any higher code

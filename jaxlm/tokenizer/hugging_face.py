@@ -15,9 +15,11 @@ from jaxlm.core import ConfigError, RunError, Vocab
 from jaxlm.tokenizer.base import TokenizerConfig
 from jaxlm.tokenizer.folder import read_part, write_description
 from jaxlm.tokenizer.hugging_face_files import SENTINEL, SPECIALS, read_definition
-from jaxlm.tokenizer.ids import id_dtype
+from jaxlm.tokenizer.ids import id_dtype, spacing
 
 FILE = "tokenizer.json"
+BYTE_LEVEL = {"Ġ": " ", "Ċ": "\n", "ĉ": "\t", "č": "\r"}
+"""How the library writes white space where it writes bytes."""
 SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -149,20 +151,35 @@ def _vocab(vocabulary: Mapping[str, int], definition: Mapping[str, Any], digest:
         sentinels=tuple(id for _, id in sentinels),
         special_V=special_V,
         starts_word_V=_starts_word(vocabulary, definition, special_V),
+        spacing_V2=_spacing(vocabulary, definition, special_V),
     )
+
+
+def _kinds(definition: Mapping[str, Any]) -> set[str]:
+    """What its text passes through, by the library's names."""
+    parts = json.dumps([definition["pre_tokenizer"], definition["decoder"], definition["normalizer"]])
+    return set(re.findall(r'"type": "(\w+)"', parts))
+
+
+def _spacing(vocabulary: Mapping[str, int], definition: Mapping[str, Any], special_V: np.ndarray) -> np.ndarray:
+    """Of the names, with white space where they have marks for it."""
+    marks = BYTE_LEVEL if "ByteLevel" in _kinds(definition) else {"\u2581": " "}
+    texts = [""] * len(special_V)
+    for name, id in vocabulary.items():
+        if not special_V[id]:
+            texts[id] = name.translate(str.maketrans(marks))
+    return spacing(texts)
 
 
 def _starts_word(vocabulary: Mapping[str, int], definition: Mapping[str, Any], special_V: np.ndarray) -> np.ndarray | None:
     """By the marks of this kind of vocabulary; None where it has none."""
     model = definition["model"]
-    kinds = set(
-        re.findall(r'"type": "(\w+)"', json.dumps([definition["pre_tokenizer"], definition["decoder"], definition["normalizer"]]))
-    )
+    kinds = _kinds(definition)
     if model.get("type") == "WordPiece":
         inside = model["continuing_subword_prefix"]
         starts = {id for name, id in vocabulary.items() if not name.startswith(inside)}
     elif "ByteLevel" in kinds or "Metaspace" in kinds:
-        white = "ĠĊĉčĢ" if "ByteLevel" in kinds else "\u2581"  # space, \n, \t, \r; the library writes bytes so
+        white = BYTE_LEVEL if "ByteLevel" in kinds else "\u2581"
         starts = {id for name, id in vocabulary.items() if name[:1] in set(white)}
     else:
         return None

@@ -22,7 +22,13 @@ def special_names(num_sentinels: int) -> tuple[str, ...]:
     return (*SPECIALS, *(f"<extra_id_{i}>" for i in range(num_sentinels)))
 
 
-def make_vocab(size: int, num_sentinels: int, digest: str, starts_word_V: np.ndarray | None = None) -> Vocab:
+def make_vocab(
+    size: int,
+    num_sentinels: int,
+    digest: str,
+    starts_word_V: np.ndarray | None = None,
+    spacing_V2: np.ndarray | None = None,
+) -> Vocab:
     """The vocabulary of a tokenizer whose first ids are `special_names(num_sentinels)`."""
     num_special = len(SPECIALS) + num_sentinels
     return Vocab(
@@ -38,7 +44,20 @@ def make_vocab(size: int, num_sentinels: int, digest: str, starts_word_V: np.nda
         sentinels=tuple(range(len(SPECIALS), num_special)),
         special_V=np.arange(size) < num_special,
         starts_word_V=starts_word_V,
+        spacing_V2=spacing_V2,
     )
+
+
+def spacing(texts: Sequence[str]) -> np.ndarray:
+    """`Vocab.spacing_V2` of ids that stand for these texts; int8."""
+
+    def at_ends(text: str) -> tuple[int, int]:
+        if text.isspace():
+            return -1, -1
+        begin, end = text[: len(text) - len(text.lstrip())], text[len(text.rstrip()) :]
+        return min(bool(begin) + begin.count("\n"), 3), min(bool(end) + end.count("\n"), 3)
+
+    return np.array([at_ends(text) for text in texts], np.int8)
 
 
 def id_dtype(size: int) -> type[np.unsignedinteger[Any]]:

@@ -21,7 +21,7 @@ import sentencepiece
 from jaxlm.core import ConfigError, RunError
 from jaxlm.tokenizer.base import TokenizerConfig
 from jaxlm.tokenizer.folder import read_part, write_description
-from jaxlm.tokenizer.ids import byte_name, character_ends, id_dtype, join_bytes, make_vocab, special_names
+from jaxlm.tokenizer.ids import byte_name, character_ends, id_dtype, join_bytes, make_vocab, spacing, special_names
 
 MODEL_FILE = "sentencepiece.model"
 SPACE = "\u2581"
@@ -81,8 +81,10 @@ class SentencePieceTokenizer:
         self._bytes = [b""] * len(special) + [self._bytes_of(i) for i in range(len(special), size)]
         self._num_bytes_V = np.array([len(piece) for piece in self._bytes])
         self._byte_ids = np.array([self._processor.piece_to_id(byte_name(byte)) for byte in range(256)])
-        starts_word_V = np.array([piece.decode("utf-8", "ignore")[:1].isspace() for piece in self._bytes])
-        self.vocab = make_vocab(size, num_sentinels, sha256(b"sentencepiece 1 " + model).hexdigest(), starts_word_V)
+        texts = [piece.decode("utf-8", "ignore") for piece in self._bytes]
+        starts_word_V = np.array([text[:1].isspace() for text in texts])
+        digest = sha256(b"sentencepiece 1 " + model).hexdigest()
+        self.vocab = make_vocab(size, num_sentinels, digest, starts_word_V, spacing(texts))
 
     def _bytes_of(self, id: int) -> bytes:
         name = self._names[id]

@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from dataclasses import replace
+from itertools import takewhile
 
 import numpy as np
 import pytest
@@ -116,6 +117,30 @@ def test_order_is_asked_of_whole_sentences_alone():
             cuts[within.index(begin + len(a)) / (len(within) - 1) > 0.5] += 1
     assert swapped > 600
     assert min(cuts[True], cuts[False]) > 300  # they lie everywhere
+
+
+def test_white_space_does_not_tell_the_order():
+    """Both texts begin alike and end alike: with the same blank ids, and as much white space at the next."""
+    spacing_V2 = np.stack([VOCAB.special_V * 0 + np.arange(VOCAB.size) % 5 - 1, np.arange(VOCAB.size) % 3], 1)
+    spacing_V2[spacing_V2[:, 0] < 0] = -1
+    vocab, found, without = replace(VOCAB, spacing_V2=spacing_V2), Counter(), 0
+
+    def edge(ids, side):
+        blank = [*takewhile(lambda id: spacing_V2[id, 0] < 0, ids)]
+        return blank, [spacing_V2[id, side] for id in ids[len(blank) :][:1]]
+
+    for row in range(600):
+        given = tiny.window(SentenceOrder().raw_length(L), row, documents=1)
+        example = SentenceOrder().prepare((given,), host_generator(0, "prepare", row), vocab, L)
+        if not example["pair_weights"]:
+            without += 1
+            continue
+        a, b = halves(example)
+        assert edge(a, 0) == edge(b, 0)
+        assert edge(a[::-1], 1) == edge(b[::-1], 1)
+        found[len(edge(a, 0)[0])] += 1
+    assert found[0] > 20
+    assert without < 590
 
 
 def test_a_window_that_is_cut_at_both_ends_gives_the_sentences_within():

@@ -88,6 +88,14 @@ def test_words_are_marked(make, name, word, inside):
     assert not starts_V[tokenizer.vocab.special_V].any()
 
 
+def test_white_space_is_told_by_its_marks(make):
+    gpt2, bert, t5 = make("gpt2"), make("bert-base-cased"), make("t5-small")
+    first = lambda tokenizer, text: tokenizer.vocab.spacing_V2[tokenizer.encode_batch([text])[0][0]].tolist()
+    assert [first(gpt2, text) for text in (" world", "world", "\n", "\u201c")] == [[1, 0], [0, 0], [-1, -1], [0, 0]]
+    assert first(t5, "world") == [1, 0]
+    assert not bert.vocab.spacing_V2.any()
+
+
 @pytest.mark.parametrize("name", ["gpt2", "t5-small"])
 def test_pickles_keep_it(make, name):
     copy = pickle.loads(pickle.dumps(make(name)))

@@ -3,6 +3,7 @@ import pytest
 
 from jaxlm.core import ConfigError, RunError
 from jaxlm.tokenizer import SentencePiece
+from jaxlm.tokenizer.ids import spacing
 from jaxlm.tokenizer.sentencepiece import _sample, _stretches
 
 TEXT = [
@@ -25,6 +26,20 @@ def test_words_are_marked_by_the_white_space_before_them():
     newline = tokenizer.encode_batch(["\n"])[0]
     assert tokenizer.vocab.starts_word_V[newline].all()
     assert not tokenizer.vocab.starts_word_V[:7].any()
+
+
+def test_white_space_at_the_ends_of_ids_is_told():
+    tokenizer = SentencePiece(vocab_size=400).train(lambda: TEXT)
+    told = dict(zip(tokenizer.pieces(range(tokenizer.vocab.size)), tokenizer.vocab.spacing_V2.tolist(), strict=True))
+    assert (told["\u2581"], told["\u2581a"], told["a"], told["[SEP]"]) == ([-1, -1], [1, 0], [0, 0], [0, 0])
+    assert spacing([" a", "a\n", "\r\n\r\na b ", ".\n \n\n", "\n\n", ""]).tolist() == [
+        [1, 0],
+        [0, 2],
+        [3, 1],
+        [0, 3],
+        [-1, -1],
+        [0, 0],
+    ]
 
 
 def test_long_text_is_encoded_as_its_words_would_be():
