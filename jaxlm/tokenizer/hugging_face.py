@@ -167,7 +167,7 @@ def _spacing(vocabulary: Mapping[str, int], definition: Mapping[str, Any], speci
     texts = [""] * len(special_V)
     for name, id in vocabulary.items():
         if not special_V[id]:
-            texts[id] = name.translate(str.maketrans(marks))
+            texts[id] = name.translate(str.maketrans("".join(marks), "".join(marks.values())))
     return spacing(texts)
 
 
