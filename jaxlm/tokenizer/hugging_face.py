@@ -164,10 +164,10 @@ def _kinds(definition: Mapping[str, Any]) -> set[str]:
 def _spacing(vocabulary: Mapping[str, int], definition: Mapping[str, Any], special_V: np.ndarray) -> np.ndarray:
     """Of the names, with white space where they have marks for it."""
     marks = BYTE_LEVEL if "ByteLevel" in _kinds(definition) else {"\u2581": " "}
-    texts = [""] * len(special_V)
+    table, texts = str.maketrans("".join(marks), "".join(marks.values())), [""] * len(special_V)
     for name, id in vocabulary.items():
         if not special_V[id]:
-            texts[id] = name.translate(str.maketrans("".join(marks), "".join(marks.values())))
+            texts[id] = name.translate(table)
     return spacing(texts)
 
 

@@ -81,10 +81,9 @@ class SentencePieceTokenizer:
         self._bytes = [b""] * len(special) + [self._bytes_of(i) for i in range(len(special), size)]
         self._num_bytes_V = np.array([len(piece) for piece in self._bytes])
         self._byte_ids = np.array([self._processor.piece_to_id(byte_name(byte)) for byte in range(256)])
-        texts = [piece.decode("utf-8", "ignore") for piece in self._bytes]
-        starts_word_V = np.array([text[:1].isspace() for text in texts])
+        spacing_V2 = spacing([piece.decode("utf-8", "ignore") for piece in self._bytes])
         digest = sha256(b"sentencepiece 1 " + model).hexdigest()
-        self.vocab = make_vocab(size, num_sentinels, digest, starts_word_V, spacing(texts))
+        self.vocab = make_vocab(size, num_sentinels, digest, spacing_V2[:, 0] != 0, spacing_V2)
 
     def _bytes_of(self, id: int) -> bytes:
         name = self._names[id]

@@ -25,7 +25,7 @@ def pieces():
 
 @pytest.fixture
 def asked(monkeypatch, pieces):
-    """What the search is given; it then finds " sat" and ".", and a second answer without the second gap."""
+    """What the search is given; it then finds " sat" and " mat", and another answer, without the second gap, twice."""
     given = {}
     first, second, third = pieces.vocab.sentinels[:3]
     sat, mat = (pieces.encode_batch([text])[0].tolist() for text in (" sat", " mat"))
