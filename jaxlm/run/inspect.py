@@ -18,6 +18,7 @@ from jaxlm.run.loaded import newest_step, restored_params, run_folder, run_token
 from jaxlm.run.saved import read_config, read_json
 from jaxlm.run.source import source_of
 from jaxlm.run.text import store_for, text_of
+from jaxlm.tokenizer import marked_text
 
 
 def trained_row(where: str | Path, step: int, row: int, *, trust: bool = False) -> dict[str, Any]:
@@ -26,8 +27,8 @@ def trained_row(where: str | Path, step: int, row: int, *, trust: bool = False) 
     Returns:
       `position source documents` (each with id and the tokens [start, stop) of it that its window shows), `partners`, the same of
       each further window of an objective that pairs several, and one entry a place in
-      `tokens pieces segments positions targets target_pieces weights`; `text`, decoded; of an encoder `encoder_tokens`,
-      `encoder_pieces` and so on, and `encoder_text`; other fields of the objective as they are.
+      `tokens pieces segments positions targets target_pieces weights`; `text`, with special ids by name; of an encoder
+      `encoder_tokens`, `encoder_pieces` and so on, and `encoder_text`; other fields of the objective as they are.
 
     Raises:
       ConfigError: the step or the row does not exist, or the objective is the recipe's own and `trust` is not given.
@@ -52,7 +53,7 @@ def trained_row(where: str | Path, step: int, row: int, *, trust: bool = False) 
     texts: dict[str, Any] = {}
     for side in ("", "encoder_") if "encoder_tokens" in example else ("",):
         tokens, real = example[f"{side}tokens"], example[f"{side}segments"] > 0
-        texts |= {f"{side}text": materials.tokenizer.decode(tokens[real]), f"{side}pieces": pieces(tokens)}
+        texts |= {f"{side}text": marked_text(materials.tokenizer, tokens[real]), f"{side}pieces": pieces(tokens)}
     return {
         "step": step,
         "row": row,

@@ -1,6 +1,6 @@
 """Text to ids and back; special ids; digests. No jax."""
 
-from jaxlm.tokenizer.base import Tokenizer, TokenizerConfig
+from jaxlm.tokenizer.base import Tokenizer, TokenizerConfig, marked_text
 from jaxlm.tokenizer.byte_level import Bytes, ByteTokenizer
 from jaxlm.tokenizer.characters import Characters, CharacterTokenizer
 from jaxlm.tokenizer.folder import load_tokenizer
@@ -19,4 +19,5 @@ __all__ = [
     "TokenizerConfig",
     "TokenizersFile",
     "load_tokenizer",
+    "marked_text",
 ]

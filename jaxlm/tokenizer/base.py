@@ -1,6 +1,7 @@
 """What a tokenizer is to the rest of the program, and the settings that make one."""
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Protocol
 
@@ -42,3 +43,15 @@ class TokenizerConfig:
     def train(self, texts: Callable[[], Iterable[str]]) -> Tokenizer:
         """The tokenizer for these texts; `texts()` starts from the beginning at each call."""
         raise NotImplementedError(f"{type(self).__name__} must define train()")
+
+
+def marked_text(tokenizer: Tokenizer, ids_N: np.ndarray) -> str:
+    """The text of these ids, special ids by name where they stand."""
+    texts, end = [], 0
+    for special, ids in groupby(ids_N.tolist(), lambda id: bool(tokenizer.vocab.special_V[id])):
+        begin, end = end, end + len(list(ids))
+        if special:
+            texts += tokenizer.pieces(ids_N[begin:end])
+        else:  # with what stands before: some tokenizers drop the space at the very start
+            texts.append(tokenizer.decode(ids_N[:end])[len(tokenizer.decode(ids_N[:begin])) :])
+    return "".join(texts)

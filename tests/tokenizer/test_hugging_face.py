@@ -7,7 +7,7 @@ import pytest
 import tokenizers
 
 from jaxlm.core import ConfigError
-from jaxlm.tokenizer import TokenizersFile
+from jaxlm.tokenizer import TokenizersFile, marked_text
 
 FOLDERS = ["gpt2", "roberta-base", "bert-base-uncased", "bert-base-cased", "t5-small"]
 FORGED = "A <|endoftext|> [MASK] [CLS]<s></s> <mask><pad> <extra_id_0> \uff1c\uff0f\uff53\uff1e [PAD][SEP]"
@@ -169,3 +169,9 @@ def test_messages(tmp_path, word_level):
     (tmp_path / "endless.json").write_text(json.dumps(content))
     with pytest.raises(ConfigError, match=r"endless\.json is no tokenizer \(it has no end token; one of </s> <eos>"):
         TokenizersFile(tmp_path / "endless.json").train(list)
+
+
+def test_a_space_behind_a_special_id_stays(make):
+    t5 = make("t5-small")
+    thank, you = t5.encode_batch(["Thank", "you"])
+    assert marked_text(t5, np.concatenate([thank, [t5.vocab.sentinels[0]], you, [t5.vocab.eos]])) == "Thank<extra_id_0> you</s>"

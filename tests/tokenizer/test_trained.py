@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from jaxlm.core import ConfigError, RunError
-from jaxlm.tokenizer import Bytes, Characters, SentencePiece, TokenizerConfig
+from jaxlm.tokenizer import Bytes, Characters, SentencePiece, TokenizerConfig, marked_text
 from jaxlm.tokenizer.ids import SPECIALS
 
 CONFIGS: dict[str, TokenizerConfig] = {
@@ -175,3 +175,12 @@ def test_no_text_is_one_message(name):
 def test_negative_sentinels(config):
     with pytest.raises(ConfigError, match=r"tokenizer\.num_sentinels: -1 is negative"):
         config.train(texts)
+
+
+@every
+def test_special_ids_are_told_by_name_where_they_stand(name):
+    tokenizer = make(name)
+    vocab = tokenizer.vocab
+    before_N, after_N = tokenizer.encode_batch(["The quick", " brown fox"])
+    ids_N = np.concatenate([[vocab.bos], before_N, [vocab.mask, vocab.sentinels[1]], after_N, [vocab.eos]]).astype(int)
+    assert marked_text(tokenizer, ids_N) == "<s>The quick[MASK]<extra_id_1> brown fox</s>"
