@@ -5,12 +5,12 @@ import numpy as np
 from jaxlm.core import Window
 from jaxlm.tokenizer.ids import make_vocab
 
-SPECIALS = ["<pad>", "<unk>", "<s>", "</s>", "[MASK]", "[CLS]", "[SEP]", "<0>", "<1>", "<2>"]
+SPECIALS = ["<pad>", "<unk>", "<s>", "</s>", "[MASK]", "[CLS]", "[SEP]", "<0>", "<1>", "<2>", "<R>", "<S>", "<X>"]
 PIECES = ["_the", "_cat", "_sat", "_on", "_a", "_ma", "t", "s", "_dog", "_ran", "."]
 NAMES = SPECIALS + PIECES
 ID = {name: id for id, name in enumerate(NAMES)}
 
-VOCAB = make_vocab(len(NAMES), 3, "lesson", np.array([name.startswith("_") for name in NAMES]))
+VOCAB = make_vocab(len(NAMES), 6, "lesson", np.array([name.startswith("_") for name in NAMES]))
 
 
 def window(*documents: str, length: int) -> Window:

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from lesson import ID, NAMES, VOCAB, Dice, names, sentences, window
+from lesson import ID, NAMES, SPECIALS, VOCAB, Dice, names, sentences, window
 
 from jaxlm.core import Outputs, Readout
 from jaxlm.objectives import (
@@ -69,14 +69,17 @@ CAT = "<s> _the _cat _sat _on _a _ma t s </s>"
         ),
         (  # the sixth word has 3 pieces, and is drawn whole; the dice say [MASK], a random piece, [MASK]
             WholeWords(),
-            Dice(permutation=[[5, 0, 1, 2, 3, 4]], random=[[0.1, 0.85, 0.2]], integers=[[0, ID["_dog"] - 10, 0]]),
+            Dice(permutation=[[5, 0, 1, 2, 3, 4]], random=[[0.1, 0.85, 0.2]], integers=[[0, ID["_dog"] - len(SPECIALS), 0]]),
             "<s> _the _cat _sat _on _a [MASK] _dog [MASK] </s>",
             "- - - - - - _ma t s -",
         ),
         (  # a span of two words from the second, one of one word from the fifth: each becomes as a whole what its die says
             Spans(),
             Dice(
-                permutation=[[1, 4, 0, 2, 3, 5]], choice=[[1, 0, 0, 0, 0, 0]], random=[[0.85, 0.5]], integers=[[0, ID["."] - 10, 0]]
+                permutation=[[1, 4, 0, 2, 3, 5]],
+                choice=[[1, 0, 0, 0, 0, 0]],
+                random=[[0.85, 0.5]],
+                integers=[[0, ID["."] - len(SPECIALS), 0]],
             ),
             "<s> _the _the . _on [MASK] _ma t s </s>",
             "- - _cat _sat - _a - - - -",
@@ -191,7 +194,7 @@ def read(example):
             SpanCorruption(corrupt_rate=0.4, mean_span=None, mode="S", target_length=6),
             ["_the _cat _sat _on _a"],
             Dice(integers=[2]),
-            "<1> _the _cat _sat <0> </s> <pad> <pad>",
+            "<S> _the _cat _sat <0> </s> <pad> <pad>",
             "<s> <0> _on _a <pad> <pad>",
             "<0> _on _a </s> - -",
         ),
@@ -215,12 +218,12 @@ def test_span_corruption(objective, documents, dice, encoder, given, asked):
 @pytest.mark.parametrize(
     ("target_length", "document", "dice", "member", "encoder", "given", "asked"),
     [
-        (  # R: 15 % of five tokens is one; the first sentinel of three says so, and also stands for the gap
+        (  # R: 15 % of five tokens is one; the last three sentinels say which denoiser it is
             6,
             "_the _cat _sat _on _a",
             Dice(choice=[0]),
             0,
-            "<0> _the _cat _sat _on <0> </s> <pad>",
+            "<R> _the _cat _sat _on <0> </s> <pad>",
             "<s> <0> _a <pad> <pad> <pad>",
             "<0> _a </s> - - -",
         ),
@@ -229,7 +232,7 @@ def test_span_corruption(objective, documents, dice, encoder, given, asked):
             "_the _cat _sat _on _a",
             Dice(choice=[2], integers=[2]),
             2,
-            "<1> _the _cat _sat <0> </s> <pad> <pad>",
+            "<S> _the _cat _sat <0> </s> <pad> <pad>",
             "<s> <0> _on _a <pad> <pad>",
             "<0> _on _a </s> - -",
         ),
@@ -238,7 +241,7 @@ def test_span_corruption(objective, documents, dice, encoder, given, asked):
             "_the _cat _sat _on _a _ma t s . _dog",
             Dice(choice=[3, [1], [2]]),
             3,
-            "<2> _the _cat <0> _ma t s <1> </s>",
+            "<X> _the _cat <0> _ma t s <1> </s>",
             "<s> <0> _sat _on _a <1> . _dog",
             "<0> _sat _on _a <1> . _dog </s>",
         ),
