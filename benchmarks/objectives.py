@@ -20,8 +20,8 @@ from typing import Any, Literal, NamedTuple
 from context import measure
 
 import jaxlm
-from jaxlm.core import Source, UserError
-from jaxlm.corpus import DeduplicateParagraphs, Sections, TextFiles, WikipediaDump
+from jaxlm.core import Source, Step, UserError
+from jaxlm.corpus import DeduplicateParagraphs, LeadingSpace, Sections, TextFiles, WikipediaDump
 from jaxlm.data.config import DataConfig
 from jaxlm.models import modern
 from jaxlm.objectives import (
@@ -64,6 +64,8 @@ class Trial(NamedTuple):
     learning_rate: float = 0.02
     max_chars: int = 20_000
     """Of a document; longer ones are cut between paragraphs."""
+    then: tuple[Step, ...] = ()
+    """What the documents go through last."""
 
 
 DECODER = modern(num_layers=2, embed_dim=128, unroll=True)
@@ -77,10 +79,12 @@ TRIALS = {
     "masked-words": Trial(MaskedLM(masking=WholeWords()), BOTH_WAYS, 600),
     "masked-spans": Trial(MaskedLM(masking=Spans()), BOTH_WAYS, 600),
     "spans": Trial(SpanCorruption(), ENCODER_DECODER, 2000, 64, 32, 0.01),
-    "denoisers": Trial(mixture_of_denoisers(target_length=20), ENCODER_DECODER, 2400, 64, 32, 0.014),
+    "denoisers": Trial(mixture_of_denoisers(target_length=20), ENCODER_DECODER, 2100, 64, 32, 0.014),
     "replaced": Trial(ReplacedTokenDetection(), jaxlm.recipe("nano/electra").model, 800),
     "next-sentence": Trial(NextSentence(), jaxlm.recipe("nano/next_sentence").model, 700, 32),
-    "sentence-order": Trial(SentenceOrder(), jaxlm.recipe("nano/sentence_order").model, 700, 32, max_chars=400),
+    "sentence-order": Trial(
+        SentenceOrder(), jaxlm.recipe("nano/sentence_order").model, 1500, 32, max_chars=400, then=(LeadingSpace(),)
+    ),
 }
 
 
@@ -93,7 +97,7 @@ def recipe(text: Source, trial: Trial) -> RunConfig:
         tokenizer=SentencePiece(vocab_size=2000, model_type="bpe", num_sentinels=40),
         data=DataConfig(
             sources=(text,),
-            steps=(DeduplicateParagraphs(), sections),
+            steps=(DeduplicateParagraphs(), sections, *trial.then),
             packing="documents" if trial.objective.num_token_types else "windows",
             validation_fraction=0.1,
             seq_len=trial.seq_len,

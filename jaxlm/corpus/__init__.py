@@ -11,6 +11,7 @@ from jaxlm.corpus.sources.records import Records
 from jaxlm.corpus.sources.text import TextFiles
 from jaxlm.corpus.sources.wikipedia import WikipediaDump
 from jaxlm.corpus.split import split_documents
+from jaxlm.corpus.steps.leading_space import LeadingSpace
 from jaxlm.corpus.steps.paragraphs import DeduplicateParagraphs
 from jaxlm.corpus.steps.sections import Sections
 
@@ -18,6 +19,7 @@ __all__ = [
     "DeduplicateParagraphs",
     "HuggingFace",
     "JsonLines",
+    "LeadingSpace",
     "ParallelLines",
     "PythonDocs",
     "PythonSignatures",

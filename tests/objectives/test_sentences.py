@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 import tiny
 
-from jaxlm.core import ConfigError, Window
+from jaxlm.core import ConfigError, Document, Window
 from jaxlm.core.noise import host_generator
+from jaxlm.corpus import LeadingSpace
+from jaxlm.data.sentences import encode_sentences
 from jaxlm.objectives import MaskedLM, NextSentence, SentenceOrder, Spans, WholeWords
+from jaxlm.tokenizer import SentencePiece
 
 VOCAB, L = tiny.vocab(), 64
 BOTH = pytest.mark.parametrize("objective", [NextSentence(), SentenceOrder()], ids=lambda o: type(o).__name__)
@@ -192,3 +195,19 @@ def test_shares_that_are_none():
     with pytest.raises(ConfigError, match=r"objective.mask_rate=0 is not between"):
         NextSentence(mask_rate=0)
     assert not MaskedLM().heads
+
+
+def test_a_leading_space_lets_a_text_be_cut_at_each_of_its_sentences():
+    text = "They left the town. They came back. They sat."
+    tokenizer = SentencePiece(vocab_size=300, model_type="bpe").train(lambda: [text] * 9)
+
+    def cuts(document):
+        ((ids_N, starts),) = encode_sentences(tokenizer, [document.text], "en")
+        starts_N = np.isin(np.arange(L), starts + 1)
+        window = Window.of([tokenizer.vocab.framed(ids_N)], L)._replace(sentences_N=starts_N)
+        examples = [SentenceOrder().prepare((window,), host_generator(0, "prepare", row), tokenizer.vocab, L) for row in range(40)]
+        return {int(example["token_types"].argmax()) for example in examples if example["pair_weights"]}
+
+    document = Document.of("x", text)
+    assert not cuts(document)
+    assert len(cuts(*LeadingSpace()([document]))) == 4, "two places to cut, and the parts in either order"
