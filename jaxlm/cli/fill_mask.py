@@ -23,8 +23,9 @@ class FillMaskArguments:
 
 
 def run(arguments: FillMaskArguments) -> Mapping[str, Any]:
-    """Prints the likeliest tokens of each gap; returns them for all gaps of all prompts in order, and the filled texts. Of an
-    encoder-decoder that learnt to fill gaps it is the likeliest answers to all gaps together."""
+    """Prints the likeliest tokens of each gap and the filled text; returns `prompts`, `filled`, and `masks`: the tokens of all gaps
+    of all prompts, in order. Of an encoder-decoder that learnt to fill gaps: `answers` in place of `masks`, those of each prompt,
+    each to all of its gaps."""
     from jaxlm.generate import fill_mask
     from jaxlm.run.api import load
 

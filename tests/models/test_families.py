@@ -141,6 +141,19 @@ def test_modern_reads_an_encoder_where_it_has_one():
     )
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"pairs": True}, "modern: pairs=True needs causal=False and encoder_layers=0, here True and 0"),
+        ({"pairs": True, "causal": False, "encoder_layers": 1}, "encoder_layers=0, here False and 1"),
+        ({"pooler": Pooler()}, "modern: nothing reads pooler without pairs=True; add it, or leave pooler out"),
+    ],
+)
+def test_modern_has_pairs_where_something_reads_them(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        modern(num_layers=1, embed_dim=64, **settings)
+
+
 def test_blocks_take_turns_to_the_last_layer():
     dense, banded = gpt3("small").decoder[0].pattern
     assert in_turn((dense, banded), 5) == (Stack((dense, banded), 2), Stack((dense,), 1))

@@ -5,6 +5,7 @@ zero-initialised outputs, untied output."""
 from dataclasses import replace
 from typing import Any, Literal
 
+from jaxlm.core import ConfigError
 from jaxlm.models.layers import (
     MLP,
     Attention,
@@ -49,7 +50,14 @@ def modern(
         learns how texts meet, for `SentenceOrder`.
       vocab_size: None: the tokenizer's.
       **execution: `dtype`, `remat`, `unroll`, `kernel` of `Transformer`.
+
+    Raises:
+      ConfigError: `pairs` of a model that does not read both ways, or a `pooler` without `pairs`.
     """
+    if pairs and (causal or encoder_layers):
+        raise ConfigError(f"modern: pairs=True needs causal=False and encoder_layers=0, here {causal} and {encoder_layers}")
+    if pooler and not pairs:
+        raise ConfigError("modern: nothing reads pooler without pairs=True; add it, or leave pooler out")
     norm = RMSNorm(scale=False)
     scores = (("pairs", Classifier(2, pooler or Comparison(stddev=None), stddev=0)),) if pairs else ()
     heads = num_heads or max(1, embed_dim // 64)
