@@ -20,12 +20,16 @@ class Row(NamedTuple):
     vocab: Vocab
 
     def words(self) -> list[np.ndarray]:
-        """The places of each word's tokens: maskable ones that follow each other in a document, by the tokenizer's marks. The
-        first of a row may be the end of a word."""
+        """The places of each word's tokens: maskable ones that follow each other in a document, by the tokenizer's marks and the
+        white space of its pieces. White space goes with the word that follows. The first of a row may be the end of a word."""
         assert self.vocab.starts_word_V is not None, "`check` refuses tokenizers that mark no words"
         places = np.flatnonzero(self.maskable_L)
-        inside = ~self.vocab.starts_word_V[self.ids_L[places]] & self.follows(places)
-        return np.split(places, np.flatnonzero(~inside)[1:]) if places.size else []
+        starts = self.vocab.starts_word_V[self.ids_L[places]]
+        if self.vocab.spacing_V2 is not None:
+            start, end = self.vocab.spacing_V2[self.ids_L[np.maximum(places - 1, 0)]].T
+            starts = starts & (start >= 0) | (end > 0)
+        starts |= ~self.follows(places)
+        return np.split(places, np.flatnonzero(starts)[1:]) if places.size else []
 
     def follows(self, places: np.ndarray) -> np.ndarray:
         """Whether the place before each is maskable and of the same document."""

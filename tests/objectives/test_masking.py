@@ -8,6 +8,7 @@ from jaxlm.core import ConfigError, Vocab
 from jaxlm.core.noise import host_generator
 from jaxlm.objectives import MaskedLM, Spans, Tokens, WholeWords
 from jaxlm.objectives.masking import Row
+from jaxlm.tokenizer import SentencePiece
 
 L, ROWS = 128, 300
 VOCAB = tiny.vocab()
@@ -42,6 +43,16 @@ def test_words_are_those_that_a_reader_finds():
     for row in range(20):
         window = tiny.window(L, row, documents=1 + row % 3, padding=row % 20)
         assert [word.tolist() for word in row_of(window).words()] == words(window)
+
+
+def test_words_end_with_the_white_space_of_a_piece():
+    """SentencePiece also learns pieces that end in white space; what follows one is a word of its own."""
+    text = "if x:\n\n    return y.\n\n  Zoe said: \u00abno\u00bb.\nDUCHESS\n"
+    tokenizer = SentencePiece(vocab_size=340, model_type="bpe").train(lambda: [text, ".\n\n y.\n\n x:\n\n "] * 20)
+    (ids_N,) = tokenizer.encode_batch([text])
+    assert any(tokenizer.vocab.spacing_V2[id, 1] > 0 for id in ids_N), "else this shows nothing"
+    row = Row(ids_N, np.ones_like(ids_N), np.ones(len(ids_N), bool), tokenizer.vocab)
+    assert [tokenizer.decode(ids_N[word]).strip() for word in row.words() if tokenizer.decode(ids_N[word]).strip()] == text.split()
 
 
 @pytest.mark.parametrize("masking", [WholeWords(), Spans(), Spans(mean=1.0), Spans(mean=5.5)])
