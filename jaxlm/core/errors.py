@@ -4,6 +4,7 @@ Every message says which key or file, the value given, what is allowed and what 
 asserts with a sentence, never these classes.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -48,20 +49,24 @@ def writing(where: Path, advice: str) -> Iterator[None]:
 
 
 def require_at_least(minimum: float, group: str, settings: Any, *names: str) -> None:
-    """Raises ConfigError for the first of these fields that is less; None passes, and what is no number: types are checked
-    elsewhere."""
+    """Raises ConfigError for the first of these fields that is less, or not finite; None passes, and what is no number: types
+    are checked elsewhere."""
     for name in names:
         value = getattr(settings, name)
-        if isinstance(value, int | float) and value < minimum:
-            raise ConfigError(f"{group}.{name}={value} must be at least {minimum}")
+        if isinstance(value, int | float) and not minimum <= value < math.inf:
+            raise ConfigError(f"{group}.{name}={value} must be at least {minimum}{_finite(value)}")
 
 
 def require_above(bound: float, group: str, settings: Any, *names: str) -> None:
-    """Raises ConfigError for the first of these fields that is not more; None and what is no number pass, as above."""
+    """Raises ConfigError for the first of these fields that is not more, or not finite; None and what is no number pass."""
     for name in names:
         value = getattr(settings, name)
-        if isinstance(value, int | float) and not value > bound:
-            raise ConfigError(f"{group}.{name}={value} must be above {bound}")
+        if isinstance(value, int | float) and not bound < value < math.inf:
+            raise ConfigError(f"{group}.{name}={value} must be above {bound}{_finite(value)}")
+
+
+def _finite(value: float) -> str:
+    return "" if math.isfinite(value) else ", and finite"
 
 
 def require_seed(key: str, seed: Any) -> None:

@@ -18,6 +18,7 @@ class Share(NamedTuple):
 
     name: str
     probability: float
+    """Of each draw of this row; another row may have another."""
     hits: int
     trials: int
 
@@ -110,26 +111,40 @@ class Objective:
 def require_settings_read(objective: Objective) -> None:
     """Raises ConfigError where a loss of one's own replaces one that reads a setting, and the setting, which is given, is
     not read any more."""
-    losses = [vars(cls)["loss"] for cls in type(objective).__mro__ if "loss" in vars(cls)]
-    own, *replaced = [getattr(inspect.unwrap(loss), "__code__", None) for loss in losses]
-    if own is None or "super" in own.co_names:
-        return
-    read = {name for code in replaced if code is not None for name in code.co_names}
+    if not inspect.isfunction(inspect.unwrap(type(objective).loss)):
+        return  # its code is not to be seen
+    own, *replaced = [names_read(cls, "loss") for cls in type(objective).__mro__ if "loss" in vars(cls)]
     for setting in fields(objective):  # type: ignore[arg-type]  # whatever a recipe holds is a dataclass
         value = getattr(objective, setting.name)
-        if setting.name in read.difference(own.co_names) and value != setting.default:
+        if setting.name in set().union(*replaced) - own and value != setting.default:
             raise ConfigError(
                 f"objective.{setting.name}={value!r} would do nothing: {type(objective).__name__}'s own loss does not read it; "
                 f"leave it at {setting.default!r}, or read self.{setting.name} there"
             )
 
 
+def names_read(cls: type, method: str) -> set[str]:
+    """All names in the code of a class's method, and in that of the methods which it names: the class's, and those of the same
+    name that they replace, since these may be called by `super()` or by their class."""
+    found: set[str] = set()
+    left: list[Any] = [getattr(cls, method)]
+    while left:
+        part = left.pop()
+        code = part if inspect.iscode(part) else getattr(inspect.unwrap(part), "__code__", None)
+        if code is not None:
+            new = set(code.co_names) - found
+            found |= new
+            left += [const for const in code.co_consts if inspect.iscode(const)]  # functions within it
+            left += [vars(one)[name] for one in cls.__mro__ for name in new if callable(vars(one).get(name))]
+    return found
+
+
 def require_sentinels(objective: Objective, seq_len: int, has: int) -> None:
     """Raises ConfigError where the tokenizer has too few sentinels for rows of `seq_len`."""
     if has < (number := objective.num_sentinels(seq_len)):
         raise ConfigError(
-            f"objective {type(objective).__name__} needs {number} sentinels and the tokenizer has {has}; set "
-            f"tokenizer.num_sentinels to {number}, or use a tokenizer that has them"
+            f"objective {type(objective).__name__} needs {number} sentinels and the tokenizer has {has}; give one that has them: "
+            f"tokenizer.num_sentinels={number} where it is made here"
         )
 
 

@@ -3,14 +3,13 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from inspect import unwrap
 from typing import Any
 
 import numpy as np
 
 from jaxlm.core import ConfigError, Example, Sums, Vocab, Window
 from jaxlm.core.vocab import Gaps
-from jaxlm.objectives.base import Array, Objective, Share
+from jaxlm.objectives.base import Array, Objective, Share, names_read
 
 Member = tuple[Objective, float]
 NEEDS = (
@@ -33,24 +32,27 @@ NEEDS = (
 class Blend(Objective):
     """`Blend((CausalLM(), 0.5), (FillInMiddle(), 0.5))`: a row's key draws which of them prepares it.
 
-    One loss learns them all, so members have the same `loss`, with the same settings of its class but for those that only
-    `prepare` reads (`MaskedLM(masking=Spans())` beside `MaskedLM()`), and give the same fields: any mixture of rows is one
-    batch. A member that needs less raw text than another leaves the rest out. Rows bear `member`, the number of theirs.
+    One loss learns them all, so members have the same `loss`, with the same settings but for those that it does not read
+    (`MaskedLM(masking=Spans())` beside `MaskedLM()`), and give the same fields: any mixture of rows is one batch. A member that
+    needs less raw text than another leaves the rest out. Rows bear `member`, the number of theirs. A blend within a blend
+    stands for its members.
     """
 
     members: tuple[Member, ...]
     """Objectives, each with its share of the rows, of any scale."""
 
     def __init__(self, *pairs: Member, members: Sequence[Member] = ()):
-        object.__setattr__(self, "members", (*pairs, *members))
-        for member in self.members:
+        given = (*pairs, *members)
+        for member in given:
             if not (isinstance(member, tuple) and len(member) == 2 and isinstance(member[0], Objective)):
                 raise ConfigError(f"objective.members: {member!r} is no pair of an objective and its share: (CausalLM(), 0.5)")
+        shares = [share for _, share in given]
+        if not (all(isinstance(share, int | float) and share > 0 for share in shares) and sum(shares) < math.inf):
+            raise ConfigError(f"objective.members: {shares} are no shares; each must be a number above 0, and their sum finite")
+        object.__setattr__(self, "members", tuple(part for member in given for part in _parts(*member)))
         first, *others = self._objectives()
         for name in NEEDS:
             object.__setattr__(self, name, getattr(first, name))
-        if not all(0 < share < math.inf for _, share in self.members):
-            raise ConfigError(f"objective.members: {[share for _, share in self.members]} are no shares; each must be above 0")
         for other in others:
             for name, found in _needs(first).items():
                 if found != _needs(other).get(name):
@@ -123,11 +125,18 @@ class Blend(Objective):
         return self._objectives()[0].loss(model, params, batch, rng)
 
 
+def _parts(member: Objective, share: float) -> Iterator[Member]:
+    """The member; of a blend its own, which divide the share."""
+    if isinstance(member, Blend):
+        yield from zip(member._objectives(), (share * member._probabilities()).tolist(), strict=True)
+    else:
+        yield member, share
+
+
 def _needs(objective: Objective) -> dict[str, Any]:
     """What members must have alike, by name."""
-    owner: Any = next(cls for cls in type(objective).__mro__ if "loss" in vars(cls))
-    of_rows = set(unwrap(owner.prepare).__code__.co_names) - set(unwrap(owner.loss).__code__.co_names)  # a masking is one row's
-    settings = [field.name for field in fields(owner) if field.name not in of_rows] if is_dataclass(owner) else []
+    read = names_read(type(objective), "loss") | names_read(type(objective), "weights")
+    settings: list[str] = [field.name for field in fields(objective) if field.name in read] if is_dataclass(objective) else []
     return {
         "loss": type(objective).loss,
         "weights": type(objective).weights,

@@ -1,5 +1,6 @@
 """Next-token prediction: sum_i -log P(w_{i+1} | w_1 .. w_i) (GPT-2, GPT-3)."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -29,9 +30,9 @@ class CausalLM(Objective):
     bits_name = "bits_per_byte"
 
     def __post_init__(self) -> None:
-        if not (self.z_loss >= 0 and 0 <= self.label_smoothing < 1):
+        if not (0 <= self.z_loss < math.inf and 0 <= self.label_smoothing < 1):
             raise ConfigError(
-                f"objective.z_loss={self.z_loss} must be at least 0 (PaLM has 1e-4) and "
+                f"objective.z_loss={self.z_loss} must be at least 0 and finite (PaLM has 1e-4) and "
                 f"objective.label_smoothing={self.label_smoothing} at least 0 and below 1 (the 2017 transformer has 0.1)"
             )
 

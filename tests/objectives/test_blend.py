@@ -9,7 +9,7 @@ import tiny
 
 from jaxlm.core import ConfigError
 from jaxlm.core.noise import host_generator
-from jaxlm.objectives import Blend, CausalLM, FillInMiddle, MaskedLM, Spans
+from jaxlm.objectives import Blend, CausalLM, FillInMiddle, MaskedLM, NextSentence, ReplacedTokenDetection, Spans
 
 L, ROWS = 32, 2000
 VOCAB = tiny.vocab()
@@ -60,7 +60,10 @@ class Quieter(CausalLM):
     ("make", "words"),
     [
         (lambda: Blend(), "objective.members: there is none; give pairs of an objective and its share"),
-        (lambda: Blend((CausalLM(), 0)), "objective.members: [0] are no shares; each must be above 0"),
+        (
+            lambda: Blend((CausalLM(), 0)),
+            "objective.members: [0] are no shares; each must be a number above 0, and their sum finite",
+        ),
         (
             lambda: Blend((CausalLM(), 1), (MaskedLM(), 1)),
             "objective.members: CausalLM and MaskedLM cannot be blended: they differ in loss. One loss learns all rows; make it the "
@@ -86,8 +89,8 @@ class Quieter(CausalLM):
         ),
         (
             lambda: Blend((CausalLM(), 1), (FillInMiddle(), 1)).check(replace(VOCAB, sentinels=()), 16),
-            "objective Blend needs 3 sentinels and the tokenizer has 0; set tokenizer.num_sentinels to 3, or use a tokenizer "
-            "that has them",
+            "objective Blend needs 3 sentinels and the tokenizer has 0; give one that has them: "
+            "tokenizer.num_sentinels=3 where it is made here",
         ),
     ],
 )
@@ -99,8 +102,14 @@ def test_what_cannot_be_blended(make, words):
 
 def test_shares_and_objectives_that_are_none():
     for share in (float("inf"), float("nan"), -1):
-        with pytest.raises(ConfigError, match=rf"^objective\.members: \[{share}\] are no shares; each must be above 0$"):
+        with pytest.raises(
+            ConfigError,
+            match=rf"^objective\.members: \[{share}\] are no shares; each must be a number above 0, and their sum finite$",
+        ):
             Blend((CausalLM(), share))
+    for share in ("0.5", 1e308):
+        with pytest.raises(ConfigError, match=r"are no shares; each must be a number above 0, and their sum finite$"):
+            Blend((CausalLM(), share), (FillInMiddle(), share))
     with pytest.raises(
         ConfigError, match=r"^objective\.members: CausalLM\(.*\) is no pair of an objective and its share: \(CausalLM"
     ):
@@ -110,3 +119,12 @@ def test_shares_and_objectives_that_are_none():
 def test_what_can():
     Blend((MaskedLM(), 1), (MaskedLM(masking=Spans(), replace_with_mask=1.0, replace_with_random=0.0), 1)).check(VOCAB, 16)
     Blend((CausalLM(), 1), (Louder(), 1)).check(VOCAB, 16)
+    Blend((ReplacedTokenDetection(), 1), (ReplacedTokenDetection(masking=Spans()), 1)).check(VOCAB, 16)
+    Blend((NextSentence(), 1), (NextSentence(masking=Spans(), random_rate=0.3), 1)).check(VOCAB, 16)
+
+
+def test_a_blend_of_blends_is_one_of_their_members():
+    inner = Blend((CausalLM(), 3), (FillInMiddle(), 1))
+    assert Blend((inner, 8), (FillInMiddle(rate=0.1), 2)) == Blend(
+        (CausalLM(), 6.0), (FillInMiddle(), 2.0), (FillInMiddle(rate=0.1), 2)
+    )

@@ -73,8 +73,8 @@ def test_a_tokenizer_without_sentinels():
     with pytest.raises(ConfigError) as error:
         FillInMiddle().check(Vocab(61, "tiny", pad=0, bos=2, eos=3, sentinels=(7,)), 16)
     assert str(error.value) == (
-        "objective FillInMiddle needs 3 sentinels and the tokenizer has 1; set tokenizer.num_sentinels to 3, or use a tokenizer that "
-        "has them"
+        "objective FillInMiddle needs 3 sentinels and the tokenizer has 1; give one that has them: "
+        "tokenizer.num_sentinels=3 where it is made here"
     )
 
 

@@ -37,6 +37,28 @@ class OwnLoss(CausalLM):
 
 
 @dataclass(frozen=True)
+class BySuper(CausalLM):
+    def loss(self, model, params, batch, rng):
+        return super().loss(model, params, batch, rng)
+
+
+@dataclass(frozen=True)
+class ByClass(CausalLM):
+    def loss(self, model, params, batch, rng):
+        return CausalLM.loss(self, model, params, batch, rng)
+
+
+@dataclass(frozen=True)
+class ByHelper(CausalLM):
+    def loss(self, model, params, batch, rng):
+        parts = [self.regularised(nll) for nll in (1.0, 2.0)]
+        return Sums.of(tokens=parts[0])
+
+    def regularised(self, nll):
+        return nll * (1 + self.z_loss + self.label_smoothing)
+
+
+@dataclass(frozen=True)
 class Reading(CausalLM):
     """Its encoder reads every second token."""
 
@@ -161,8 +183,8 @@ def test_given_weights_are_those_that_a_new_run_begins_with(made, tmp_path):
         ),
         (
             lambda c: replace(c, objective=FillInMiddle(), tokenizer=Bytes(num_sentinels=2)),
-            "objective FillInMiddle needs 3 sentinels and the tokenizer has 2; set tokenizer.num_sentinels to 3, or use a tokenizer "
-            "that has them",
+            "objective FillInMiddle needs 3 sentinels and the tokenizer has 2; give one that has them: "
+            "tokenizer.num_sentinels=3 where it is made here",
         ),
         (
             lambda c: replace(c, objective=FillInMiddle(), data=replace(c.data, seq_len=4)),
@@ -352,3 +374,8 @@ def test_a_model_without_what_pairs_need(made):
     assert str(error.value) == (
         "model.embed.num_token_types=0 and objective SentenceOrder tells 2 kinds of tokens apart; set it to 2"
     )
+
+
+@pytest.mark.parametrize("own", [BySuper, ByClass, ByHelper])
+def test_settings_that_an_own_loss_reads_by_any_way_are_allowed(made, own):
+    model_of(replace(made.config, objective=own(z_loss=1e-4, label_smoothing=0.1)), made.materials.tokenizer)
