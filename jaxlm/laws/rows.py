@@ -138,9 +138,10 @@ def statistics(subject: Subject) -> Iterator[Verdict]:
     counted: dict[str, tuple[float, int, int]] = {}
     for row, windows in enumerate(subject.windows):
         for share in subject.objective.shares(windows, subject.example(row, windows), subject.vocab):
-            _, hits, trials = counted.get(share.name, (0.0, 0, 0))
-            counted[share.name] = share.probability, hits + share.hits, trials + share.trials
-    for name, (probability, hits, trials) in counted.items():
+            expected, hits, trials = counted.get(share.name, (0.0, 0, 0))
+            counted[share.name] = expected + share.probability * share.trials, hits + share.hits, trials + share.trials
+    for name, (expected, hits, trials) in counted.items():
+        probability = min(expected / max(trials, 1), 1.0)  # unlike ones spread less than their mean: the bounds hold
         chance = binomtest(hits, trials, probability).pvalue if trials else 0.0
         measured = f"{hits / max(trials, 1):.4f} of {trials:,}, chance {chance:.1e}"
         yield Verdict(f"{name}: {probability:g}", bool(chance >= 1e-6), measured, "chance 1e-06")
@@ -168,9 +169,12 @@ def _read_only(window: Window) -> Window:
 
 
 def _alike(subject: Subject, id: int) -> np.ndarray:
-    """Ordinary ids, ascending, that begin a word where this one does: which words there are decides what may be drawn."""
-    starts_V = subject.vocab.starts_word_V
-    return subject.ordinary if starts_V is None else subject.ordinary[starts_V[subject.ordinary] == starts_V[id]]
+    """Ordinary ids, ascending, that begin words as this one does: which words there are decides what may be drawn."""
+    ids = subject.ordinary
+    for marks in (subject.vocab.starts_word_V, subject.vocab.spacing_V2):
+        if marks is not None:
+            ids = ids[(marks[ids] == marks[id]).reshape(len(ids), -1).all(1)]
+    return ids
 
 
 def _changed(window: Window, place: int, others: np.ndarray) -> Window:

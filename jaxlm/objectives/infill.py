@@ -64,3 +64,9 @@ class FillInMiddle(CausalLM):
         first_L = example["segments"] == 1  # a row's end, and with it its last documents, may be cut
         turned = bool(vocab.sentinels[0] in example["tokens"][first_L])
         yield Share("of the documents, turned", self.rate, int(turned), int(first_L.any()))
+        if turned:
+            tokens = example["tokens"][first_L].tolist()
+            spm = tokens[tokens.index(vocab.sentinels[0]) + 1 :][:1] == [vocab.sentinels[1]]
+            text = int((~vocab.special_V[windows[0].documents()[0]]).sum())
+            empty = 1 - (text / (text + 1)) ** 2  # prefixes, of evenly drawn cuts
+            yield Share("of the turned, SPM or without a prefix", self.spm_rate + (1 - self.spm_rate) * empty, int(spm), 1)

@@ -98,6 +98,10 @@ class MaskedLM(Objective):
         another = self.replace_with_random * (1 - 1 / ordinary)  # a random token may be the same one
         yield Share("of the chosen, another token", another, int((~masked & (given != asked)).sum()), given.size)
         maskable_L = (example["segments"] > 0) & ~vocab.special_V[example["targets"]]
+        maskable = int(maskable_L.sum())
+        if maskable:
+            rate = max(1, round(self.mask_rate * maskable)) / maskable
+            yield Share("of the tokens, hidden", rate, int(chosen_L.sum()), maskable)
         yield from self.masking.shares(Row(example["targets"], example["segments"], maskable_L, vocab), chosen_L)
 
     def loss(self, model: Any, params: Any, batch: Mapping[str, Array], rng: Any) -> Sums:

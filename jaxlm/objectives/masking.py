@@ -10,6 +10,9 @@ import numpy as np
 from jaxlm.core import ConfigError, Vocab
 from jaxlm.objectives.base import Share
 
+DRAWS = 4
+"""Spans of a row whose lengths are counted."""
+
 
 class Row(NamedTuple):
     """What a choice is made from; masks are bool [L]."""
@@ -130,7 +133,20 @@ class Spans(Masking):
         return group_L
 
     def shares(self, row: Row, chosen_L: np.ndarray) -> Iterator[Share]:
-        return WholeWords().shares(row, chosen_L)
+        yield from WholeWords().shares(row, chosen_L)
+        yield from self._lengths_drawn(row)
+
+    def _lengths_drawn(self, row: Row) -> Iterator[Share]:
+        """Of first spans, which nothing cuts where their document goes on for long enough and all of it may be hidden."""
+        words = row.words()
+        follows_W = row.follows(np.array([word[0] for word in words], np.int64))
+        for draw in range(DRAWS):
+            group_L = self.choose(row, len(row.ids_L), np.random.default_rng([draw, *row.ids_L.tolist()]))
+            span = [w for w, word in enumerate(words) if (group_L[word] == 1).all()]
+            if span and span[0] + self.longest <= len(words) and follows_W[span[0] + 1 : span[0] + self.longest].all():
+                expected = geometric(self.mean, self.longest)
+                yield Share("of the spans, one word long", expected[0], int(len(span) == 1), 1)
+                yield Share("of the spans, longer than the mean", expected[int(self.mean) :].sum(), int(len(span) > self.mean), 1)
 
 
 @lru_cache

@@ -1,5 +1,6 @@
 """Span corruption: replace stretches of a text by sentinels, and write what they stood for (T5, arXiv:1910.10683, 3.1.4)."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -15,6 +16,9 @@ from jaxlm.objectives.seq2seq import row_of
 
 MODES = ("R", "S", "X")
 """UL2's ways to denoise: regular, sequential, extreme; the tokenizer's last three sentinels stand for them."""
+
+MOST = 0.95
+"""Of the tokens may be hidden: then a row takes twenty times its own length of the text."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +46,9 @@ class SpanCorruption(CausalLM):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (0 < self.corrupt_rate < 1 and (self.mean_span is None or self.mean_span >= 1)):
+        if not (0 < self.corrupt_rate <= MOST and (self.mean_span is None or 1 <= self.mean_span < math.inf)):
             raise ConfigError(
-                f"objective.corrupt_rate={self.corrupt_rate} must be between 0 and 1 (T5 has 0.15) and "
+                f"objective.corrupt_rate={self.corrupt_rate} must be above 0 and at most {MOST} (T5 has 0.15) and "
                 f"objective.mean_span={self.mean_span} at least 1 (T5 has 3), or None"
             )
         if self.target_length is not None and self.target_length < 4:
@@ -115,14 +119,25 @@ class SpanCorruption(CausalLM):
         return needed <= room and (room_of_targets is None or written <= room_of_targets)
 
     def shares(self, windows: tuple[Window, ...], example: Example, vocab: Vocab) -> Iterator[Share]:
+        """Of the row's first document."""
         first_L = example["targets"][example["segments"] == 1]
+        if not len(first_L):
+            return
+        read_L = example["encoder_tokens"][example["encoder_segments"] == 1][len(self._mode_ids(vocab)) :]
+        marks, gaps = (ids_L[vocab.special_V[ids_L]][:-1].tolist() for ids_L in (first_L, read_L))
+        hidden, kept = len(first_L) - len(marks) - 1, len(read_L) - len(gaps) - 1
+        in_order = marks == gaps == list(vocab.sentinels[: len(marks)])
+        yield Share("of the documents, with sentinels in their order on both sides", 1.0, int(in_order), 1)
         if self.mean_span is None:
-            hidden = len(first_L) - 2
-            read = int((example["encoder_segments"] == 1).sum()) - 2 - (self.mode is not None)
-            longest = self._counts(read + hidden)[0]
-            if len(first_L) and longest % 2 == 0:
-                yield Share("hidden end of at most half the tokens it may have", 0.5, int(2 * hidden <= longest), 1)
+            longest = min(max(round(2 * self.corrupt_rate * (hidden + kept)), 1), hidden + kept - 1)
+            half = Share("hidden end of at most half the tokens it may have", longest // 2 / longest, int(2 * hidden <= longest), 1)
+            yield from [half] if longest > 1 else []
         else:
+            wanted = max(round(self.corrupt_rate * (hidden + kept)), 1)
+            yield Share("of the tokens, hidden", wanted / (hidden + kept), hidden, hidden + kept)
+            yield Share(
+                "of the hidden tokens, first of a span", max(round(wanted / self.mean_span), 1) / wanted, len(marks), hidden
+            )
             lengths = np.diff(np.flatnonzero(vocab.special_V[first_L]))
             if len(lengths) and lengths[0] != lengths[-1]:
                 yield Share("of unlike first and last spans, the first longer", 0.5, int(lengths[0] > lengths[-1]), 1)

@@ -11,7 +11,7 @@ from jaxlm.run.text import Say, store_for, text_of, tokenizer_for
 
 MAX_PARAMS = 20_000_000
 """Of a model that is tried on two cores within two minutes."""
-LENGTH, NUM_ROWS = 64, 256
+LENGTH, NUM_ROWS = 64, 1024
 
 
 def selftest(recipe: Recipe, say: Say = print) -> Iterator[tuple[str, Verdict]]:

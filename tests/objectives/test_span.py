@@ -78,8 +78,8 @@ def test_sentinels_are_counted():
     with pytest.raises(ConfigError) as error:
         SpanCorruption().check(VOCAB, 1024)
     assert str(error.value) == (
-        "objective SpanCorruption needs 57 sentinels and the tokenizer has 41; set tokenizer.num_sentinels to 57, or use a tokenizer "
-        "that has them"
+        "objective SpanCorruption needs 57 sentinels and the tokenizer has 41; give one that has them: "
+        "tokenizer.num_sentinels=57 where it is made here"
     )
 
 
@@ -88,11 +88,13 @@ def test_sentinels_are_counted():
     [
         (
             {"corrupt_rate": 1.0},
-            "objective.corrupt_rate=1.0 must be between 0 and 1 (T5 has 0.15) and objective.mean_span=3.0 at least 1 (T5 has 3), or None",
+            "objective.corrupt_rate=1.0 must be above 0 and at most 0.95 (T5 has 0.15) and "
+            "objective.mean_span=3.0 at least 1 (T5 has 3), or None",
         ),
         (
             {"mean_span": 0.5},
-            "objective.corrupt_rate=0.15 must be between 0 and 1 (T5 has 0.15) and objective.mean_span=0.5 at least 1 (T5 has 3), or None",
+            "objective.corrupt_rate=0.15 must be above 0 and at most 0.95 (T5 has 0.15) and "
+            "objective.mean_span=0.5 at least 1 (T5 has 3), or None",
         ),
         ({"target_length": 2}, "objective.target_length=2 must be at least 4; leave it out for what is needed"),
     ],
