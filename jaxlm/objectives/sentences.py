@@ -21,6 +21,8 @@ from jaxlm.core.errors import require_probability
 from jaxlm.objectives.base import Array, Share
 from jaxlm.objectives.masked import MaskedLM
 
+ENDS = ((0, 0), (-1, 1))
+"""Of a text's first and last id: its place, and which of `Vocab.spacing_V2` tells of that end."""
 MARKS = 3
 """Tokens of a row that are [CLS] or [SEP]."""
 
@@ -144,7 +146,7 @@ class SentenceOrder(SentencePairs):
     The longest document of a row's window is cut at one of its sentences, and with probability `swap_rate` the parts change
     places. Each cut is as likely of those after which both parts begin with the same white space, and end with the same: where one
     part alone begins or ends a paragraph, that would tell the order. So would sentences of which the window has not both ends,
-    which are left out of a pair.
+    which are left out of a pair, as are tokens at the ends of a part that are nothing but white space.
     """
 
     swap_rate: float = 0.5
@@ -160,13 +162,14 @@ class SentenceOrder(SentencePairs):
         if borders.size < 3:
             return Pair(ids_N, ids_N[:0], 0, 0, segment)
         whole_N, cuts = ids_N[borders[0] : borders[-1]], borders[1:-1] - borders[0]
-        cuts = cuts[[_alike(whole_N[:cut], whole_N[cut:], vocab) for cut in cuts]]
-        if not cuts.size:
+        halves = [(_trimmed(whole_N[:cut], vocab), _trimmed(whole_N[cut:], vocab)) for cut in cuts]
+        halves = [(first_N, second_N) for first_N, second_N in halves if _alike(first_N, second_N, vocab)]
+        if not halves:
             return Pair(ids_N, ids_N[:0], 0, 0, segment)
-        cut = int(cuts[rng.integers(cuts.size)])
-        parts = whole_N[:cut], whole_N[cut:]
-        swapped = int(rng.random() < self.swap_rate)
-        return Pair(*(parts[::-1] if swapped else parts), swapped, 1, segment)
+        first_N, second_N = halves[int(rng.integers(len(halves)))]
+        if rng.random() < self.swap_rate:
+            return Pair(second_N, first_N, 1, 1, segment)
+        return Pair(first_N, second_N, 0, 1, segment)
 
     def shares(self, windows: tuple[Window, ...], example: Example, vocab: Vocab) -> Iterator[Share]:
         yield from super().shares(windows, example, vocab)
@@ -189,19 +192,20 @@ def _text(window: Window, vocab: Vocab) -> tuple[np.ndarray, np.ndarray, tuple[b
     return ids_N, starts[starts > 0], (bool(starts_N[:1].any()), bool(eos)), segment
 
 
+def _trimmed(ids_N: np.ndarray, vocab: Vocab) -> np.ndarray:
+    """A text without the ids at its ends that are nothing but white space."""
+    if vocab.spacing_V2 is None:
+        return ids_N
+    places = np.flatnonzero(vocab.spacing_V2[ids_N, 0] >= 0)
+    return ids_N[places[0] : places[-1] + 1] if places.size else ids_N[:0]
+
+
 def _alike(first_N: np.ndarray, second_N: np.ndarray, vocab: Vocab) -> bool:
-    """Whether two texts begin with the same white space, and end with the same."""
-    return vocab.spacing_V2 is None or all(
-        _white(first_N[::step], vocab.spacing_V2[:, end]) == _white(second_N[::step], vocab.spacing_V2[:, end])
-        for end, step in ((0, 1), (1, -1))
-    )
-
-
-def _white(ids_N: np.ndarray, spacing_V: np.ndarray) -> list[int]:
-    """What stands for the white space that ids come to first: those that are nothing else, and how much the next one has."""
-    kinds_N = spacing_V[ids_N]
-    blanks = int(np.append(kinds_N >= 0, True).argmax())
-    return [*ids_N[:blanks].tolist(), *kinds_N[blanks : blanks + 1].tolist()]
+    """Whether two texts begin with as much white space, and end with as much; neither is empty."""
+    if not (first_N.size and second_N.size):
+        return False
+    spacing_V2 = vocab.spacing_V2
+    return spacing_V2 is None or all(spacing_V2[first_N[place], end] == spacing_V2[second_N[place], end] for place, end in ENDS)
 
 
 def _row(pair: Pair, vocab: Vocab, seq_len: int) -> Window:
