@@ -18,6 +18,17 @@ class Gaps(NamedTuple):
     """Ids that stand for the gaps, in their order."""
 
 
+class Reading(NamedTuple):
+    """How a trained model is given texts: what of its objective it is used by."""
+
+    prefix: bool
+    """Whether it learnt to read the beginning of a text both ways: it then reads prompts so."""
+    ends: tuple[str, str]
+    """What stood at the ends of a text, by the names of `Vocab`, where it learnt to fill gaps: texts are given to it so."""
+    gaps: Gaps | None
+    """How it is asked for what is missing in a text, where its decoder learnt to write that; None: it did not."""
+
+
 @dataclass(frozen=True, eq=False)
 class Vocab:
     """Ids and marks of a tokenizer. `None`: the tokenizer has no such token."""

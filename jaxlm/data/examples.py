@@ -1,6 +1,6 @@
 """The rows of a run, prepared: row p is a pure function of the integer p."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any, Protocol
 
@@ -27,6 +27,8 @@ class Preparer(Protocol):
     def raw_length(self, seq_len: int) -> int: ...
 
     def prepare(self, windows: tuple[Window, ...], rng: Any, vocab: Vocab, seq_len: int) -> Example: ...
+
+    def weights(self, batch: Example) -> Mapping[str, Any]: ...
 
 
 class Examples:

@@ -68,8 +68,7 @@ def show_ending(run: Run, params: Any, tokenizer: Tokenizer, store: Store, summa
     say(f"\nThe run lies in {_short(run.folder)}. Next:")
     fills = model.attention != "causal" or asked is not None
     words = [pairs(store, tokenizer, streams, 1)[0][1]] if streams else first_words(store, tokenizer, 6 if fills else 2)
-    trusted = own._replace(model=own.model or (asked is not None and own.any))  # the objective says what gaps are asked with
-    use, *others = _next_commands(_short(run.folder), fills, words, "--num-beams 4" if streams else "--top 5", trusted)
+    use, *others = _next_commands(_short(run.folder), fills, words, "--num-beams 4" if streams else "--top 5", own)
     for line in others if model.encoder and not streams and not fills else (use, *others):
         say(f"  {line}")
 

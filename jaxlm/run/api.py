@@ -11,6 +11,7 @@ from jaxlm.core import ConfigError
 from jaxlm.core.errors import writing
 from jaxlm.core.trees import shape_difference
 from jaxlm.data import default_root
+from jaxlm.objectives.base import Objective
 from jaxlm.parallel.mesh import make_mesh
 from jaxlm.parallel.start import keep_compiled
 from jaxlm.report.ending import Own, show_ending
@@ -25,6 +26,7 @@ from jaxlm.run.loaded import (
     load_run,
     model_and_tokenizer,
     newest_step,
+    reading_of,
     require_stored,
     restored_params,
     run_folder,
@@ -32,6 +34,7 @@ from jaxlm.run.loaded import (
 )
 from jaxlm.run.lock import lock_folder
 from jaxlm.run.overview import overview
+from jaxlm.run.prepared import prepared
 from jaxlm.run.recipe import Recipe, recipe_of
 from jaxlm.run.saved import needs_trust, read_data, read_json
 from jaxlm.run.text import Text, store_for, text_of, tokenizer_for
@@ -118,12 +121,13 @@ def train_recipe(
         if decision.state != "free":
             require_stored(folder, run.layout.abstract.params)
             say(f"{folder.path}: going on after step {decision.step}")
+        told = overview(run, materials.store, examples(config, materials, "train"))
         with writing(folder.path, ROOM):
             folder.write_config(node, recipe.source)
             if decision.state == "free":  # else it came from there, and a full disk would take it away
                 materials.tokenizer.save(folder.tokenizer)
-            _write_data(folder, materials, start_from)
-        say(overview(run, materials.store, examples(config, materials, "train")))
+            _write_data(folder, materials, start_from, config.objective)
+        say(told)
         state = train(run, hooks=hooks)
         summary, params = read_json(folder.summary), merge(state.params, state.frozen)
         own = Own(model=needs_trust(node["model"]), any=needs_trust(node))
@@ -142,11 +146,19 @@ def _in_time(config: RunConfig, given: RunConfig, materials: Materials, folder: 
 
 
 def build_data(recipe: Recipe, say: Say = print) -> Mapping[str, Any]:
-    """Makes a recipe's tokenizer and token store ahead of time, where they are missing; returns where they lie."""
-    check_config(recipe.config)
-    text = text_of(recipe.config, recipe.module)
-    tokenizer = tokenizer_for(recipe.config.tokenizer, text, say)
+    """Makes a recipe's tokenizer and token store ahead of time, where they are missing; returns where they lie.
+
+    Raises:
+      ConfigError, RunError: as training would, of all that text and tokenizer decide.
+    """
+    config = recipe.config
+    check_config(config)
+    text = text_of(config, recipe.module)
+    tokenizer = tokenizer_for(config.tokenizer, text, say)
+    model_of(config, tokenizer)
     store = store_for(text, tokenizer, say)
+    for split in ("train", "validation"):
+        prepared(examples(config, Materials(tokenizer, store), split))
     return {"store": str(store.path), "digest": store.digest, "vocab_size": tokenizer.vocab.size, "parts": store.describe()}
 
 
@@ -176,6 +188,7 @@ def _materials(config: RunConfig, text: Text, decision: Decision, origin: _Origi
         return Materials(tokenizer, store_for(text, tokenizer, say))
     if origin is None:
         tokenizer = tokenizer_for(config.tokenizer, text, say)
+        model_of(config, tokenizer)  # what the tokenizer lacks is told before all text is encoded
         return Materials(tokenizer, store_for(text, tokenizer, say))
     folder, model, tokenizer = origin.folder, origin.model, origin.tokenizer
     say(f"--from {origin.given}: its weights at step {folder.last_step()}, and its tokenizer")
@@ -204,9 +217,11 @@ def _data_differences(folder: RunFolder, text: Text, start_from: str | None) -> 
     return found
 
 
-def _write_data(folder: RunFolder, materials: Materials, start_from: str | None) -> None:
-    digests = {"digest": materials.store.digest, "tokenizer": materials.tokenizer.vocab.digest}
-    folder.write_data({"store": str(materials.store.path), **digests, "from": _absolute(start_from)})
+def _write_data(folder: RunFolder, materials: Materials, start_from: str | None, objective: Objective) -> None:
+    vocab = materials.tokenizer.vocab
+    digests = {"digest": materials.store.digest, "tokenizer": vocab.digest}
+    reading = reading_of(objective, vocab)._asdict()
+    folder.write_data({"store": str(materials.store.path), **digests, "from": _absolute(start_from), "reading": reading})
 
 
 def _summary_step(folder: RunFolder) -> int | None:

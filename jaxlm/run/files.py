@@ -9,7 +9,8 @@ from typing import Any
 FILES = {
     "config.json": "the config as it is trained, `optimizer.steps` filled in; itself a RECIPE",
     "recipe.py": "the source of the recipe; absent where the config was made in Python or read from JSON alone",
-    "data.json": "the token store, digests of its tokens and of the tokenizer, and the run whose weights this one began with",
+    "data.json": "the token store, digests of its tokens and of the tokenizer, the run whose weights this one began with, how "
+    "texts are given to the model",
     "tokenizer/": "the tokenizer, as `jaxlm tokenizer show` reads it",
     "checkpoints/STEP/": "the state after a step: parameters, optimizer, position in the data, config and digests, by Orbax",
     "metrics.jsonl": "a JSON object a line, flushed: `step` and the metrics of every `log.every`-th step and the last",

@@ -9,8 +9,8 @@ import numpy as np
 
 from jaxlm.checkpoint.config import CheckpointConfig
 from jaxlm.checkpoint.store import CheckpointStore
-from jaxlm.core import ConfigError, RunError
-from jaxlm.core.vocab import Gaps
+from jaxlm.core import ConfigError, RunError, Vocab
+from jaxlm.core.vocab import Gaps, Reading
 from jaxlm.models.layers.base import Settings
 from jaxlm.objectives.base import Objective
 from jaxlm.parallel.config import MeshConfig
@@ -99,8 +99,7 @@ def load_run(where: str | Path, *, trust: bool = False) -> Loaded:
     step = newest_step(folder)
     model, tokenizer = model_and_tokenizer(folder, trust=trust)
     seq_len = read_json(folder.config)["data"]["seq_len"]
-    objective = _objective(folder, trust)
-    about = step, seq_len, objective.prefix, objective.ends, objective.gaps(tokenizer.vocab), _summary(folder)
+    about = step, seq_len, *_reading(folder, tokenizer.vocab, trust), _summary(folder)
     return Loaded(folder.path, model, restored_params(folder, model), tokenizer, *about)
 
 
@@ -162,12 +161,19 @@ def require_stored(folder: RunFolder, abstract: Any) -> None:
         store.require_params(abstract)
 
 
-def _objective(folder: RunFolder, trust: bool) -> Objective:
-    """The run's; where it is the recipe's own and not trusted one that says nothing special: a model generates without it."""
+def reading_of(objective: Objective, vocab: Vocab) -> Reading:
+    return Reading(objective.prefix, objective.ends, objective.gaps(vocab))
+
+
+def _reading(folder: RunFolder, vocab: Vocab, trust: bool) -> Reading:
+    """As the run wrote it; where it is of before, as its objective says, or nothing special where that is not trusted."""
+    told = read_data(folder.data).get("reading") if folder.data.is_file() else None
+    if told is not None:
+        return Reading(told["prefix"], tuple(told["ends"]), told["gaps"] and Gaps(*map(tuple, told["gaps"])))
     try:
-        return read_group(folder.config, "objective", Objective, trust=trust)
+        return reading_of(read_group(folder.config, "objective", Objective, trust=trust), vocab)
     except ConfigError:
-        return Objective()
+        return reading_of(Objective(), vocab)
 
 
 def _checkpoints(folder: RunFolder) -> "closing[CheckpointStore]":

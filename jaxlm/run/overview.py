@@ -7,7 +7,11 @@ import jax
 from jaxlm.core.table import aligned
 from jaxlm.core.trees import leaf_names
 from jaxlm.data import Examples, Store
+from jaxlm.run.prepared import Prepared, prepared
 from jaxlm.train.run import Run
+
+TOLD = 0.02
+"""Share of the text left out from which on it is told; a row's first token, which nothing asks for, is less."""
 
 
 def overview(run: Run, store: Store, rows_of: Examples) -> str:
@@ -18,7 +22,8 @@ def overview(run: Run, store: Store, rows_of: Examples) -> str:
         for name, leaf in leaf_names(abstract.params)
     ]
     head = ("parameter", "shape", "sharding", "bytes a device")
-    return "\n".join([*aligned([head, *rows]), *_totals(run, store), *_rows(rows_of), *_short_text(run, rows_of)])
+    about = (*_totals(run, store), *_rows(rows_of), *_prepared(prepared(rows_of)), *_short_text(run, rows_of))
+    return "\n".join([*aligned([head, *rows]), *about])
 
 
 def _totals(run: Run, store: Store) -> list[str]:
@@ -49,12 +54,23 @@ def _short_schedule(run: Run) -> list[str]:
 
 
 def _rows(examples: Examples) -> list[str]:
-    """How full the rows of each source are, and what share of the training rows it gives."""
+    """How many rows each source makes, and what share of the training rows it gives."""
     return [
-        f"rows of {reader.part.source}: {len(reader):,}, {reader.packing.waste:.1%} of their places empty"
+        f"rows of {reader.part.source}: {len(reader):,}"
         + (f"; {_share(first, last)} of the training rows" if len(examples.readers) > 1 else "")
         for reader, first, last in zip(examples.readers, *examples.mixture.realised, strict=True)
     ]
+
+
+def _prepared(rows: Prepared) -> list[str]:
+    """How full rows are as they are trained on, and what of the text is in none of them."""
+    sides = ("the decoder's", "the encoder's") if len(rows.empty) > 1 else ("their",)
+    told = [f"{empty:.1%} of {side} places are empty" for empty, side in zip(rows.empty, sides, strict=True)]
+    if rows.left_out is not None and rows.left_out > TOLD:
+        told.append(f"{rows.left_out:.0%} of their text is left out")
+    if rows.pairs is not None:
+        told.append(f"{rows.pairs:.0%} hold a pair")
+    return [f"of the first {rows.num_rows} rows {', '.join(told)}"]
 
 
 def _short_text(run: Run, examples: Examples) -> list[str]:

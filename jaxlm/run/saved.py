@@ -54,16 +54,16 @@ def read_group(path: Path, group: str, allowed: type, *, trust: bool = False) ->
     return from_json(part, allowed, key=group, trust=trust, recipe=names, where=str(path))
 
 
-def read_data(path: Path) -> dict[str, str | None]:
-    """A run's data.json: `digest` of its tokens, `from`, the run that it began with, and `tokenizer`, its digest, None in runs
-    of before.
+def read_data(path: Path) -> dict[str, Any]:
+    """A run's data.json: `digest` of its tokens, `from`, the run that it began with, `tokenizer`, its digest, and `reading`,
+    the fields of `Reading`; both None in runs of before.
 
     Raises:
       ConfigError: it is broken.
     """
-    node = {"tokenizer": None, **read_json(path)}
-    for name in ("digest", "from", "tokenizer"):
-        if not isinstance(node.get(name, 0), str | None):
+    node = {"tokenizer": None, "reading": None, **read_json(path)}
+    for name, kind in {"digest": str, "from": str, "tokenizer": str, "reading": dict}.items():
+        if not isinstance(node.get(name, 0), kind | None):
             raise ConfigError(f"{path}: {name} is missing or broken. Give a {path.name} that jaxlm wrote.")
     return node
 

@@ -83,7 +83,14 @@ def test_what_the_objective_says_of_prompts_is_kept(run, place):
     assert not run[0].prefix
     copy = place / "prefix"
     shutil.copytree(run[0].dir, copy)
-    node = json.loads((copy / "config.json").read_text())
+    node, data = (json.loads((copy / name).read_text()) for name in ("config.json", "data.json"))
+    assert data.pop("reading") == {"prefix": False, "ends": ["bos", "eos"], "gaps": None}
+    reading = {"prefix": True, "ends": ["cls", "sep"], "gaps": [[5], [7, 8]]}
+    (copy / "config.json").write_text(json.dumps({**node, "objective": {"type": "recipe:Own"}}))
+    (copy / "data.json").write_text(json.dumps({**data, "reading": reading}))
+    loaded = jaxlm.load(copy)  # the recipe's own objective, not trusted
+    assert (loaded.prefix, loaded.ends, loaded.gaps) == (True, ("cls", "sep"), ((5,), (7, 8)))
+    (copy / "data.json").write_text(json.dumps(data))  # a run of before
     for objective, prefix, ends in [
         ("jaxlm.objectives.prefix:PrefixLM", True, ("bos", "eos")),
         ("jaxlm.objectives.sentences:SentenceOrder", False, ("cls", "sep")),

@@ -238,7 +238,7 @@ def test_a_start_tells_shares_and_how_full_rows_are_and_a_vocabulary_that_shrank
     text = "\n".join(said)
     assert "rows of text: " in text
     assert "75.00% of the training rows" in text
-    assert "of their places empty" in text
+    assert "% of their places are empty" in text
     assert "(tokenizer.vocab_size=9,000 asks for more than the text supports)" in text
 
 
