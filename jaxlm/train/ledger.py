@@ -41,9 +41,8 @@ class Ledger:
         if self._held is None:
             return
         (step, sums), self._held = self._held, None
-        values = {
-            f"train/{name}": float(total) / (float(weight) or 1.0) for name, (total, weight) in jax.device_get(sums.metrics).items()
-        }
+        found = {name: (float(total), float(weight)) for name, (total, weight) in jax.device_get(sums.metrics).items()}
+        values = {f"train/{name}": total / weight for name, (total, weight) in found.items() if weight}  # else nothing was measured
         require_finite(values, step, self.last_saved)
         self._settled = step, values
 

@@ -16,7 +16,10 @@ METRICS = {
     "train/loss": Metric("nats", "what is minimised, of this step's batch: the objective's terms, each divided by its own weight"),
     "train/nll": Metric("nats a target", "-ln of the probability of what was to be predicted, of this step's batch"),
     "train/accuracy": Metric("share", "targets of this step's batch that the model holds likeliest (masked objectives)"),
-    "train/pair_nll": Metric("nats a pair", "-ln of the probability of the truth about a row's two texts (sentence objectives)"),
+    "train/pair_nll": Metric(
+        "nats a pair",
+        "-ln of the probability of the truth about a row's two texts (sentence objectives); absent where the batch holds none",
+    ),
     "train/pair_accuracy": Metric("share", "pairs of this step's batch that the model tells rightly"),
     "train/generator_nll": Metric("nats a hidden token", "-ln of the probability of what was hidden (replaced-token detection)"),
     "train/generator_accuracy": Metric("share", "hidden tokens that the generator holds likeliest"),

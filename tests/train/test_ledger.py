@@ -68,3 +68,9 @@ def test_a_pause_does_not_count(clock, ledger):
     ledger.hold(3, SUMS)
     assert ledger.read()["perf/tokens_per_s"] == pytest.approx(2 * TOKENS / 2)
     assert ledger.totals() == {"train/seconds": 52.0}
+
+
+def test_what_a_batch_holds_none_of_is_not_told(ledger):
+    ledger.hold(1, SUMS._replace(metrics={**SUMS.metrics, "pair_accuracy": (jnp.zeros(()), jnp.zeros(()))}))
+    assert ledger.read().keys() >= {"train/loss", "train/grad_norm"}
+    assert "train/pair_accuracy" not in ledger.read()
