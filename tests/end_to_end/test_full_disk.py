@@ -82,7 +82,9 @@ def jaxlm(tmp_path):
 def assert_said(done, *words):
     """One line that is no progress, and no traceback."""
     assert done.returncode == 1, done.stdout + done.stderr
-    (line,) = [line for line in done.stderr.splitlines() if not line.startswith("step ")]
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("step ")]
+    assert len(lines) == 1, done.stderr
+    (line,) = lines
     for word in words:
         assert word in line
 
