@@ -76,6 +76,7 @@ class CheckpointStore:
 
     def _unsaved(self, error: Exception) -> RunError:
         self._failed = True
+        logging.getLogger("asyncio").addFilter(_is_news)
         return RunError(
             f"checkpoint in {self.folder} could not be saved: {_reason(error)}. The checkpoints before it stand; free some "
             "room or mend the folder, and run the same command again"
@@ -194,6 +195,11 @@ def _keep(policies: Any, config: CheckpointConfig) -> Any:
     if config.keep_every:
         kept.append(policies.EveryNSteps(config.keep_every))
     return policies.AnyPreservationPolicy(kept)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Orbax writes many files at once and asks for the first failure; asyncio tells of each other one when it is thrown away."""
+    return "exception was never retrieved" not in record.getMessage()
 
 
 def _reason(error: BaseException) -> str:

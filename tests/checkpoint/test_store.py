@@ -1,4 +1,7 @@
+import asyncio
 import errno
+import gc
+import logging
 import os
 import subprocess
 import sys
@@ -9,6 +12,7 @@ import numpy as np
 import pytest
 import tiny
 
+from jaxlm.checkpoint import store as module
 from jaxlm.checkpoint.config import CheckpointConfig
 from jaxlm.checkpoint.store import CheckpointStore
 from jaxlm.core import RunError
@@ -82,6 +86,7 @@ import resource, signal, sys
 from pathlib import Path
 from typing import Any, NamedTuple
 import jax.numpy as jnp
+from jaxlm.checkpoint import store as module
 from jaxlm.checkpoint.config import CheckpointConfig
 from jaxlm.checkpoint.store import CheckpointStore
 from jaxlm.core import RunError
@@ -113,6 +118,7 @@ import gc, sys
 from pathlib import Path
 from typing import Any, NamedTuple
 import jax.numpy as jnp
+from jaxlm.checkpoint import store as module
 from jaxlm.checkpoint.config import CheckpointConfig
 from jaxlm.checkpoint.store import CheckpointStore
 from jaxlm.core import RunError
@@ -166,6 +172,21 @@ def test_a_save_that_fails_is_said_once_and_the_one_before_it_stands(tmp_path):
     assert words.endswith("The checkpoints before it stand; free some room or mend the folder, and run the same command again")
     assert stands == "1 True"
     assert "Traceback" not in done.stderr
+
+
+def test_what_else_failed_of_a_save_is_not_told_by_asyncio(tmp_path, caplog):
+    def told():
+        caplog.clear()
+        loop = asyncio.new_event_loop()
+        loop.create_future().set_exception(OSError("No space left"))
+        loop.close()
+        gc.collect()
+        return "never retrieved" in caplog.text
+
+    assert told(), "else this shows nothing"
+    CheckpointStore(tmp_path, CheckpointConfig())._unsaved(OSError("No space left"))
+    assert not told()
+    logging.getLogger("asyncio").removeFilter(module._is_news)
 
 
 def test_a_save_whose_folders_cannot_be_made_is_said(tmp_path, state, monkeypatch):
