@@ -37,11 +37,11 @@ KINDS = {"causal": (experts, CausalLM), "masked": (pairs, SentenceOrder), "repla
 def config(*, kind: str) -> RunConfig:
     family, objective = KINDS[kind]
     return RunConfig(
-        model=family(num_layers=1, embed_dim=16, num_heads=2, context=16),
+        model=family(num_layers=1, embed_dim=16, num_heads=2, context=32),
         objective=objective(),
         optimizer=AdamW(),
         tokenizer=Bytes(),
-        data=DataConfig(sources=(TextFiles(Path("text.txt")),), seq_len=16),
+        data=DataConfig(sources=(TextFiles(Path("text.txt")),), seq_len=32),
         train=TrainConfig(steps=2, batch_size=8),
         log=LogConfig(every=1, progress=False),
     )
@@ -56,7 +56,7 @@ def runs(tmp_path_factory):
     """A run of two steps of each kind of loss."""
     place = tmp_path_factory.mktemp("reference")
     (place / "tiny.py").write_text(RECIPE)
-    (place / "text.txt").write_text("".join(f"line {i} of {i * i} says {i % 7}. It does.\n" for i in range(300)))
+    (place / "text.txt").write_text("".join(f"I am {i}. He is. We go.\n" for i in range(300)))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
         return [
