@@ -119,7 +119,7 @@ class SpanCorruption(CausalLM):
         return needed <= room and (room_of_targets is None or written <= room_of_targets)
 
     def shares(self, windows: tuple[Window, ...], example: Example, vocab: Vocab) -> Iterator[Share]:
-        """Of the row's first document."""
+        """Of the row's first document; how much is to be hidden is worked out anew, so that `_counts` is held to it too."""
         first_L = example["targets"][example["segments"] == 1]
         if not len(first_L):
             return
@@ -130,8 +130,9 @@ class SpanCorruption(CausalLM):
         yield Share("of the documents, with sentinels in their order on both sides", 1.0, int(in_order), 1)
         if self.mean_span is None:
             longest = min(max(round(2 * self.corrupt_rate * (hidden + kept)), 1), hidden + kept - 1)
-            half = Share("hidden end of at most half the tokens it may have", longest // 2 / longest, int(2 * hidden <= longest), 1)
-            yield from [half] if longest > 1 else []
+            if longest > 1:
+                half = longest // 2 / longest
+                yield Share("hidden end of at most half the tokens it may have", half, int(2 * hidden <= longest), 1)
         else:
             wanted = max(round(self.corrupt_rate * (hidden + kept)), 1)
             yield Share("of the tokens, hidden", wanted / (hidden + kept), hidden, hidden + kept)

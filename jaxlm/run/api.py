@@ -157,8 +157,8 @@ def build_data(recipe: Recipe, say: Say = print) -> Mapping[str, Any]:
     tokenizer = tokenizer_for(config.tokenizer, text, say)
     model_of(config, tokenizer)
     store = store_for(text, tokenizer, say)
-    for split in ("train", "validation"):
-        prepared(examples(config, Materials(tokenizer, store), split))
+    rows, _ = (examples(config, Materials(tokenizer, store), split) for split in ("train", "validation"))
+    prepared(rows)
     return {"store": str(store.path), "digest": store.digest, "vocab_size": tokenizer.vocab.size, "parts": store.describe()}
 
 

@@ -167,7 +167,7 @@ def reading_of(objective: Objective, vocab: Vocab) -> Reading:
 
 def _reading(folder: RunFolder, vocab: Vocab, trust: bool) -> Reading:
     """As the run wrote it; where it is of before, as its objective says, or nothing special where that is not trusted."""
-    told = read_data(folder.data).get("reading") if folder.data.is_file() else None
+    told = read_data(folder.data)["reading"] if folder.data.is_file() else None
     if told is not None:
         return Reading(told["prefix"], tuple(told["ends"]), told["gaps"] and Gaps(*map(tuple, told["gaps"])))
     try:

@@ -85,7 +85,6 @@ import resource, signal, sys
 from pathlib import Path
 from typing import Any, NamedTuple
 import jax.numpy as jnp
-from jaxlm.checkpoint import store as module
 from jaxlm.checkpoint.config import CheckpointConfig
 from jaxlm.checkpoint.store import CheckpointStore
 from jaxlm.core import RunError
@@ -117,7 +116,6 @@ import gc, sys
 from pathlib import Path
 from typing import Any, NamedTuple
 import jax.numpy as jnp
-from jaxlm.checkpoint import store as module
 from jaxlm.checkpoint.config import CheckpointConfig
 from jaxlm.checkpoint.store import CheckpointStore
 from jaxlm.core import RunError
