@@ -83,7 +83,7 @@ TRIALS = {
     "replaced": Trial(ReplacedTokenDetection(), jaxlm.recipe("nano/electra").model, 800),
     "next-sentence": Trial(NextSentence(), jaxlm.recipe("nano/next_sentence").model, 700, 32),
     "sentence-order": Trial(
-        SentenceOrder(), jaxlm.recipe("nano/sentence_order").model, 1500, 32, max_chars=400, then=(LeadingSpace(),)
+        SentenceOrder(), jaxlm.recipe("nano/next_sentence").model, 1200, 32, max_chars=400, then=(LeadingSpace(),)
     ),
 }
 

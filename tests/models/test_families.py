@@ -146,7 +146,6 @@ def test_modern_reads_an_encoder_where_it_has_one():
     [
         ({"pairs": True}, "modern: pairs=True needs causal=False and encoder_layers=0, here True and 0"),
         ({"pairs": True, "causal": False, "encoder_layers": 1}, "encoder_layers=0, here False and 1"),
-        ({"pooler": Pooler()}, "modern: nothing reads pooler without pairs=True; add it, or leave pooler out"),
     ],
 )
 def test_modern_has_pairs_where_something_reads_them(settings, message):

@@ -14,7 +14,6 @@ from jaxlm.models.layers import (
     Comparison,
     CrossAttention,
     Embed,
-    Pooler,
     RMSNorm,
     Stack,
     VocabHead,
@@ -33,7 +32,6 @@ def modern(
     soft_cap: float | None = None,
     output_bias: bool = False,
     pairs: bool = False,
-    pooler: Comparison | Pooler | None = None,
     vocab_size: int | None = None,
     **execution,
 ) -> Transformer:
@@ -45,21 +43,17 @@ def modern(
       causal: False for masked models.
       soft_cap: of the logits; see `VocabHead`.
       output_bias: one number for each word of the vocabulary.
-      pairs: tell two token types apart, and add the two scores that sentence objectives read.
-      pooler: what they are read from; None: both texts compared, for `NextSentence`. The first token, `Pooler(stddev=None)`,
-        learns how texts meet, for `SentenceOrder`.
+      pairs: tell two token types apart, and add the two scores that sentence objectives read: of both texts compared.
       vocab_size: None: the tokenizer's.
       **execution: `dtype`, `remat`, `unroll`, `kernel` of `Transformer`.
 
     Raises:
-      ConfigError: `pairs` of a model that does not read both ways, or a `pooler` without `pairs`.
+      ConfigError: `pairs` of a model that does not read both ways.
     """
     if pairs and (causal or encoder_layers):
         raise ConfigError(f"modern: pairs=True needs causal=False and encoder_layers=0, here {causal} and {encoder_layers}")
-    if pooler and not pairs:
-        raise ConfigError("modern: nothing reads pooler without pairs=True; add it, or leave pooler out")
     norm = RMSNorm(scale=False)
-    scores = (("pairs", Classifier(2, pooler or Comparison(stddev=None), stddev=0)),) if pairs else ()
+    scores = (("pairs", Classifier(2, Comparison(stddev=None), stddev=0)),) if pairs else ()
     heads = num_heads or max(1, embed_dim // 64)
     start: dict[str, Any] = {"bias": False, "stddev": None, "output_stddev": 0}
     attention = Attention(heads, causal=causal, rotary_theta=10_000.0, query_key_norm=norm, smear=causal, **start)
