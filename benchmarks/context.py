@@ -60,6 +60,11 @@ def entropy(counts: np.ndarray) -> float:
     return float(-(shares * np.log(shares)).sum())
 
 
+def coin(pairs: float) -> float:
+    """The share of pairs that a coin tells rightly at most, with 99 % confidence."""
+    return 0.5 + 2.326 * 0.5 / math.sqrt(pairs)
+
+
 def measure(where: str, num_rows: int, trust: bool) -> Mapping[str, Any]:
     folder = run_folder(where)
     config = read_config(folder.config, trust=trust)
@@ -83,6 +88,10 @@ def measure(where: str, num_rows: int, trust: bool) -> Mapping[str, Any]:
     found: dict[str, Any] = {"entropy of targets": entropy(counts_V)}
     for name, parts in sums.items():
         total = jax.tree.map(lambda *leaves: math.fsum(map(float, leaves)), *parts)
+        if (pairs := total.weights.get("pairs")) is not None:
+            found |= {"pairs": int(pairs), "pairs told by a coin": coin(pairs)}
+        if (replaced := total.metrics.get("replaced")) is not None:
+            found["entropy of replaced"] = entropy(np.array([replaced[0], replaced[1] - replaced[0]]))
         terms = {term: total.terms[term] / (total.weights[term] or 1) for term in total.terms}
         found[name] = {**terms, **{metric: value / (weight or 1) for metric, (value, weight) in total.metrics.items()}}
     return found

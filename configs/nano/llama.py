@@ -1,4 +1,4 @@
-"""A Llama of 0.9 million parameters, two key/value heads for four heads, on Python's own documentation.
+"""A Llama of 1.0 million parameters, two key/value heads for four heads, on Python's own documentation.
 
     jaxlm train nano/llama
 

@@ -1,4 +1,4 @@
-"""Hidden words, and whether a text goes on where another ends (BERT), on Python's own documentation; 0.9 million parameters.
+"""Hidden words, and whether a text goes on where another ends (BERT), on Python's own documentation; 1.0 million parameters.
 
     jaxlm train nano/next_sentence
 

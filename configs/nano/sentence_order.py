@@ -1,4 +1,4 @@
-"""Hidden words, and which of two texts came first (ALBERT's objective), on Python's own documentation; 0.9 million parameters.
+"""Hidden words, and which of two texts came first (ALBERT's objective), on Python's own documentation; 1.0 million parameters.
 
     jaxlm train nano/sentence_order
 

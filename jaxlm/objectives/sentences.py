@@ -4,7 +4,7 @@ Both make rows [CLS] A [SEP] B [SEP] of one segment, token types 0 and 1, and hi
 
     loss = mean over masked j of -log P(w_j | row)  +  mean over pairs of -log P(pair | row)
 
-A row holds one pair: its score is read from the first token, so that a second pair would need a summary of its own in every
+A row holds one pair: its score is read from a summary of the row, so that a second pair would need a summary of its own in every
 model.
 """
 

@@ -9,25 +9,27 @@ import jaxlm
 from jaxlm.run.recipe import find_recipe
 
 RECIPES = sorted(path.stem for path in (Path(__file__).parents[2] / "configs/nano").glob("*.py"))
-STATED = re.compile(r"Expect an (eval/\w+) of\s+about (\d+\.\d+)")
+STATED = re.compile(r"(eval/\w+) of\s+(?:about )?(\d+\.\d+)")
 
 
-def stated(recipe: str) -> tuple[str, float]:
-    """(metric, value) of its docstring."""
-    found = STATED.search(find_recipe(f"nano/{recipe}")[0].read_text())
+def stated(recipe: str) -> dict[str, float]:
+    """Metric -> value, of its docstring."""
+    found = {name: float(value) for name, value in STATED.findall(find_recipe(f"nano/{recipe}")[0].read_text())}
     assert found, f"nano/{recipe} says of no metric what to expect"
-    return found[1], float(found[2])
+    return found
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_it_says_what_to_expect(recipe):
-    assert stated(recipe)[1] > 0
+    assert min(stated(recipe).values()) > 0
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_it_comes_to_what_it_says(recipe, tmp_path, record_property):
-    metric, value = stated(recipe)
-    found = jaxlm.fit(jaxlm.recipe(f"nano/{recipe}"), tmp_path / "run").summary[metric]
-    record_property(metric, round(found, 4))
-    assert found == pytest.approx(value, rel=0.02)  # one more or less in its last digit, and other processors' rounding
+    summary = jaxlm.fit(jaxlm.recipe(f"nano/{recipe}"), tmp_path / "run").summary
+    for metric, value in stated(recipe).items():
+        record_property(metric, round(summary[metric], 4))
+        assert summary[metric] == pytest.approx(value, rel=0.02, abs=0.05), (
+            metric
+        )  # other processors round otherwise, and held-out pairs are some hundred

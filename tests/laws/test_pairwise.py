@@ -23,7 +23,7 @@ MESHES = cycle([MeshConfig(8), MeshConfig(2, 2, 2), MeshConfig(1, 4, 2), MeshCon
 
 def learns(objective, family) -> bool:
     model = tiny.model(family)
-    fits = objective.attention in ("any", model.attention) and not (objective.heads and family != "bert")
+    fits = objective.attention in ("any", model.attention) and not (objective.heads and family not in ("albert", "bert"))
     return fits and objective.encoder == bool(model.encoder) and objective.pair == (family == "electra")
 
 

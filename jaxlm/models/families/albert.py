@@ -32,7 +32,7 @@ def albert(
     Args:
       table_dim: width of the vectors of tokens, positions and token types, and of the words that are scored.
       dropout: of embeddings, attention weights and residuals; 0 in the second release (section 4.8), 0.1 in the first.
-      **rest: of `bert`: `vocab_size` (30,000), `context`, `pooler`, `norm_place`, `num_token_types`, and `dtype`, `remat`,
+      **rest: of `bert`: `vocab_size` (30,000), `context`, `pooler`, `pairs`, `norm_place`, `num_token_types`, and `dtype`, `remat`,
         `unroll`, `kernel` of `Transformer`.
     """
     layers, width, heads = dimensions("albert", SIZES, size, num_layers, embed_dim, num_heads)
