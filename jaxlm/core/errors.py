@@ -16,6 +16,7 @@ EXIT_CODES = {
     1: "an error of the run or its input: a broken file, a loss that is not finite, a run in use; or a fault in jaxlm itself",
     2: "wrong usage or config, found before a device is touched",
     75: "stopped by SIGTERM or Ctrl-C with the state saved: the same command goes on",
+    76: "another process of the run was lost, or never came; the last checkpoint stands: start all again",
     130: "interrupted by Ctrl-C at once: what was saved before stands",
 }
 """What the command line ends with; each class of error below has one of these."""
@@ -37,6 +38,18 @@ class ConfigError(UserError):
     """Wrong usage or configuration, found before a device is touched."""
 
     exit_code = 2
+
+
+class Stopped(UserError):
+    """A signal ended the run and the state is saved: the same command goes on."""
+
+    exit_code = 75
+
+
+class Lost(UserError):
+    """Another process of the run has gone, or never came; the last checkpoint stands."""
+
+    exit_code = 76
 
 
 @contextmanager

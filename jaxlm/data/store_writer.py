@@ -71,9 +71,11 @@ def write_store(
     """
     with writing(path.parent, ROOM):
         path.parent.mkdir(parents=True, exist_ok=True)
+    if (path / HEADER).exists():
+        return _finished(path, tokenizer)
     with _locked(path):
-        if (path / HEADER).exists():
-            return _same_tokenizer(open_store(path, verify_up_to=READ_AGAIN_BYTES), tokenizer)
+        if (path / HEADER).exists():  # by now
+            return _finished(path, tokenizer)
         if path.is_dir() and any(path.iterdir()):
             raise RunError(f"{path} holds files that are no token store; move them away or choose another folder")
         building = path.with_name(f".{path.name}.building")
@@ -266,7 +268,9 @@ def _locked(path: Path) -> Iterator[None]:
         file.unlink(missing_ok=True)  # the store stands: whoever still waits here only opens it
 
 
-def _same_tokenizer(store: Store, tokenizer: Tokenizer) -> Store:
+def _finished(path: Path, tokenizer: Tokenizer) -> Store:
+    """The store that is there, looked at again."""
+    store = open_store(path, verify_up_to=READ_AGAIN_BYTES)
     if store.tokenizer_digest != tokenizer.vocab.digest:
         raise RunError(
             f"token store {store.path} was built with another tokenizer ({store.tokenizer_digest[:12]}, not "

@@ -6,25 +6,28 @@ from functools import partial
 from typing import Any
 
 import jax
-from jax.sharding import Mesh
 
 from jaxlm.core import Example, Sums
 from jaxlm.core.noise import device_key
 from jaxlm.core.sharding import constraints
 from jaxlm.data import Part
-from jaxlm.parallel.placement import Ahead, place, row_sharding
-from jaxlm.parallel.rules import resolver
+from jaxlm.parallel.compiled import compiled_together
+from jaxlm.parallel.peers import Peers
+from jaxlm.parallel.placement import Ahead, place
+from jaxlm.parallel.rules import Partitioner
 from jaxlm.train.step import eval_step, total_loss
 
 
 def held_out_loss(
     model: Any,
     objective: Any,
-    mesh: Mesh,
+    partitioner: Partitioner,
     param_shardings: Any,
     batches: Callable[[], Iterator[Example]],
     padded_size: int,
     parts: Sequence[Part],
+    peers: Peers | None = None,
+    meeting_seconds: float = 0,
 ) -> Callable[[Any], dict[str, float]]:
     """A function from parameters to `eval/loss` and the objective's other metrics, over one pass of `batches()`.
 
@@ -36,22 +39,23 @@ def held_out_loss(
     """
 
     def step(params: Any, batch: Any) -> Any:
-        with constraints(resolver(mesh)):
+        with constraints(partitioner):
             sums, *others = eval_step(params, batch, model=model, objective=objective, rng=device_key(0, "evaluation"))
             if objective.bits_name and "nll" not in sums.metrics:
                 watched = Sums.of(metrics={"nll": objective.nll(model.eval(), params, batch)}).metrics
                 sums = sums._replace(metrics={**sums.metrics, **watched})
             return sums, *others
 
-    jitted = jax.jit(step, in_shardings=(param_shardings, row_sharding(mesh, (padded_size,))))
+    jitted = jax.jit(step, in_shardings=(param_shardings, partitioner.rows((padded_size,))))
+    evaluated = compiled_together(jitted, peers or Peers(), "the first evaluation", meeting_seconds)
     learnt = [(part, (objective.streams or part.streams)[0]) for part in parts]
     num_targets = sum(objective.num_targets(part.stream_tokens[stream], part.num_documents) for part, stream in learnt)
     num_bytes = sum(part.stream_bytes[stream] for part, stream in learnt)
 
     def evaluate(params: Any) -> dict[str, float]:
-        ahead = Ahead(batches(), partial(place, mesh=mesh, num_rows=padded_size))
+        ahead = Ahead(batches(), partial(place, partitioner=partitioner, num_rows=padded_size))
         try:
-            results = [jitted(params, batch) for batch in ahead]
+            results = [evaluated(params, batch) for batch in ahead]
         finally:
             ahead.close()
         sums, weights, rows = jax.tree.map(lambda *leaves: math.fsum(map(float, leaves)), *jax.device_get(results))

@@ -9,15 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax.sharding import Mesh
 
 from jaxlm.core import UserError
 from jaxlm.core.sharding import constraints
 from jaxlm.laws.subject import Subject, Verdict, spread
 from jaxlm.parallel.config import MeshConfig
-from jaxlm.parallel.mesh import make_mesh
 from jaxlm.parallel.placement import place
-from jaxlm.parallel.rules import resolver
+from jaxlm.parallel.rules import Partitioner
 from jaxlm.parallel.shardings import param_shardings
 from jaxlm.train.state import TrainState, layout
 from jaxlm.train.step import train_step
@@ -42,7 +40,7 @@ def named_axes(subject: Subject) -> Iterator[Verdict]:
     law = "each axis of a parameter has a name that the rules know"
     boxed = subject.model.abstract_params()
     try:
-        param_shardings(boxed, make_mesh(MeshConfig(data=1), jax.devices()[:1]))
+        param_shardings(boxed, Partitioner.of(MeshConfig(data=1), jax.devices()[:1]))
     except UserError as error:
         yield Verdict(law, False, str(error))
     else:
@@ -71,8 +69,8 @@ def sharding(subject: Subject) -> Iterator[Verdict]:
         if len(devices) < 8:
             yield Verdict.not_here(f"{axes}: the same loss and gradient", f"{len(devices)} of 8 devices")
         else:
-            mesh = make_mesh(config, devices[:8])
-            yield from _compare(axes, subject, loss_and_gradient(subject, mesh=mesh))
+            divided = loss_and_gradient(subject, partitioner=Partitioner.of(config, devices[:8]))
+            yield from _compare(axes, subject, divided)
 
 
 @lru_cache(maxsize=1)
@@ -81,17 +79,17 @@ def _plain(subject: Subject) -> tuple[Any, Any]:
     return loss_and_gradient(subject)
 
 
-def loss_and_gradient(subject: Subject, *, mesh: Mesh | None = None, num_microbatches: int = 1) -> tuple[Any, Any]:
+def loss_and_gradient(subject: Subject, *, partitioner: Partitioner | None = None, num_microbatches: int = 1) -> tuple[Any, Any]:
     """Of one training step, noise and all; on the host."""
-    mesh = mesh or make_mesh(MeshConfig(data=1), jax.devices()[:1])
-    plan = layout(subject.model, KeepGradient(), mesh)
+    partitioner = partitioner or Partitioner.of(MeshConfig(data=1), jax.devices()[:1])
+    plan = layout(subject.model, KeepGradient(), partitioner)
     params = jax.device_get(subject.params)
     zeros = jax.tree.map(np.zeros_like, params)
     state = TrainState(np.int32(0), np.uint32(0), params, {}, zeros, subject.noise)
     state = jax.device_put(state, plan.shardings)
 
     def step(state: TrainState, batch: Any) -> Any:
-        with constraints(resolver(mesh)):
+        with constraints(partitioner):
             return train_step(
                 state,
                 batch,
@@ -101,7 +99,7 @@ def loss_and_gradient(subject: Subject, *, mesh: Mesh | None = None, num_microba
                 num_microbatches=num_microbatches,
             )
 
-    batch = place(subject.batch, mesh=mesh, num_rows=len(subject.batch["row"]))
+    batch = place(subject.batch, partitioner=partitioner, num_rows=len(subject.batch["row"]))
     after, sums = jax.jit(step)(state, batch)
     return jax.device_get((sums.metrics["loss"][0], after.opt_state))
 

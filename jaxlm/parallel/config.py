@@ -2,6 +2,11 @@
 
 from dataclasses import dataclass
 
+from jaxlm.core.errors import require_above
+
+Rules = tuple[tuple[str, tuple[str, ...]], ...]
+"""Pairs of a logical name and the mesh axes that cut it."""
+
 
 @dataclass(frozen=True)
 class MeshConfig:
@@ -15,3 +20,18 @@ class MeshConfig:
     """Parts into which heads, MLP and vocabulary are cut (Megatron-style)."""
     expert: int = 1
     """Parts into which the experts of each layer are dealt out, each with its own rows."""
+    dcn_data: int = 1
+    """Copies of the model over slices or hosts that the slower network joins; `data` is what each has within."""
+    dcn_fsdp: int = 1
+    """Parts of the parameters over slices or hosts; `fsdp` is what each has within."""
+    meeting_seconds: float = 300.0
+    """How long processes wait for each other at their start, while programs are compiled, and for a save to be complete."""
+    patience_seconds: float = 120.0
+    """How long they wait at any later point, and for a sign of life, before they leave with exit code 76."""
+    rules: Rules = ()
+    """Changes to the table in jaxlm/parallel/rules.py, such as (("vocab", ()),): which axes cut a dim of this name."""
+    optimizer_rules: Rules = ()
+    """Changes on top of these for optimizer state alone, such as (("embed", ("fsdp",)),) where `rules` leave embed whole."""
+
+    def __post_init__(self) -> None:
+        require_above(0, "mesh", self, "meeting_seconds", "patience_seconds")

@@ -7,58 +7,91 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.experimental import mesh_utils
 from jax.sharding import AxisType, Mesh
 
 from jaxlm.core import ConfigError
 from jaxlm.parallel.config import MeshConfig
 
-AXES = ("data", "fsdp", "tensor", "expert")
+AXES = ("dcn_data", "dcn_fsdp", "data", "fsdp", "expert", "tensor")
+"""Outermost first: neighbours in the last talk most, those of the first over the slower network."""
+SLOW = tuple(axis for axis in AXES if axis.startswith("dcn_"))
+COMMON = ("data", "fsdp", "tensor")
+"""Those that messages always name; the others where they are asked for."""
 
 
 def make_mesh(config: MeshConfig, devices: Sequence[Any] | None = None) -> Mesh:
     """A mesh over `devices` (default: all), its -1 filled in; axes are Auto.
 
     Raises:
-      ConfigError: the axes' product is not the number of devices; the message says which values would do.
+      ConfigError: the axes' product is not the number of devices; the message says which values would do. Or the slower
+        network joins other numbers of devices than its axes say.
     """
     devices = jax.devices() if devices is None else devices
     sizes = axis_sizes(config, len(devices))
-    return Mesh(np.asarray(devices).reshape(sizes), AXES, axis_types=(AxisType.Auto,) * len(AXES))
+    return Mesh(_grid(sizes, devices), AXES, axis_types=(AxisType.Auto,) * len(AXES))
 
 
-def axis_sizes(config: MeshConfig, num_devices: int) -> tuple[int, ...]:
+def _grid(sizes: dict[str, int], devices: Sequence[Any]) -> np.ndarray:
+    """Devices so laid out that neighbours on the inner axes are near each other. On a CPU all are as near: in their order."""
+    shape = tuple(sizes.values())
+    if devices[0].platform == "cpu":
+        return np.asarray(devices).reshape(shape)
+    if prod(sizes[axis] for axis in SLOW) == 1:
+        return mesh_utils.create_device_mesh(shape, devices)
+    slices = {getattr(device, "slice_index", None) for device in devices}
+    by_process = len(slices) == 1  # hosts of one slice, or of GPUs: the network joins processes
+    if by_process:
+        slices = {device.process_index for device in devices}
+    outer = prod(sizes[axis] for axis in SLOW)
+    if len(slices) != outer:
+        raise ConfigError(
+            f"{told(sizes, SLOW)} ask for {outer} slices and there are {len(slices)} {'processes' if by_process else 'slices'}; "
+            f"set their product to {len(slices)}, or to 1"
+        )
+    within = tuple(1 if axis in SLOW else size for axis, size in sizes.items())
+    between = tuple(size if axis in SLOW else 1 for axis, size in sizes.items())
+    return mesh_utils.create_hybrid_device_mesh(within, between, devices, process_is_granule=by_process)
+
+
+def axis_sizes(config: MeshConfig, num_devices: int) -> dict[str, int]:
     """The size of each axis, -1 filled in."""
-    sizes = [getattr(config, axis) for axis in AXES]
-    wrong = [axis for axis, size in zip(AXES, sizes, strict=True) if size < 1 and size != -1]
+    sizes = {axis: getattr(config, axis) for axis in AXES}
+    wrong = [axis for axis, size in sizes.items() if size < 1 and size != -1]
     if wrong:
-        raise ConfigError(f"mesh.{wrong[0]}={getattr(config, wrong[0])} must be at least 1, or -1 for what is left")
-    open_axes = [axis for axis, size in zip(AXES, sizes, strict=True) if size == -1]
+        raise ConfigError(f"mesh.{wrong[0]}={sizes[wrong[0]]} must be at least 1, or -1 for what is left")
+    open_axes = [axis for axis, size in sizes.items() if size == -1]
     if len(open_axes) > 1:
         raise ConfigError(f"mesh.{open_axes[0]} and mesh.{open_axes[1]} are both -1; give all axes but one a number")
-    fixed = prod(size for size in sizes if size != -1)
-    given = _words(sizes)
+    fixed = prod(size for size in sizes.values() if size != -1)
+    needed = fixed if not open_axes else f"a multiple of {fixed}"
     if num_devices % fixed or (not open_axes and fixed != num_devices):
-        near = "; ".join(_words(would_do) for would_do in _nearest(sizes, num_devices)[:3])
+        asked = tuple(axis for axis in AXES if axis in COMMON or sizes[axis] != 1)
+        near = "; ".join(told(would_do, asked) for would_do in _nearest(sizes, asked, num_devices)[:3])
         raise ConfigError(
-            f"{given} need {fixed if not open_axes else f'a multiple of {fixed}'} devices and there are {num_devices}; "
+            f"{told(sizes, asked)} need {needed} devices and there are {num_devices}; "
             f"choose axes whose product is {num_devices}, such as {near}; or -1 for one of them"
         )
-    return tuple(num_devices // fixed if size == -1 else size for size in sizes)
+    return {axis: num_devices // fixed if size == -1 else size for axis, size in sizes.items()}
 
 
-def _words(sizes: Sequence[int]) -> str:
-    """Of all axes; of that of experts, which few models have, where it is asked for."""
-    return ", ".join(f"mesh.{axis}={size}" for axis, size in zip(AXES, sizes, strict=True) if axis != "expert" or size != 1)
+def told(sizes: dict[str, int], axes: Sequence[str]) -> str:
+    """As a user would write them, the common ones first."""
+    return ", ".join(f"mesh.{axis}={sizes[axis]}" for axis in sorted(axes, key=_commonness))
 
 
-def _nearest(sizes: Sequence[int], num_devices: int) -> list[tuple[int, ...]]:
-    """All sizes that would do, those that change the fewest of the given ones first, then by how much they change them."""
+def _commonness(axis: str) -> int:
+    return (*COMMON, *(axis for axis in AXES if axis not in COMMON)).index(axis)
+
+
+def _nearest(sizes: dict[str, int], asked: Sequence[str], num_devices: int) -> list[dict[str, int]]:
+    """All sizes of the asked axes that would do, those that change the fewest first, then by how much they change them."""
     divisors = [n for n in range(1, num_devices + 1) if num_devices % n == 0]
-    choices = [[1] if axis == "expert" and size == 1 else divisors for axis, size in zip(AXES, sizes, strict=True)]
-    would_do = [found for found in product(*choices) if prod(found) == num_devices]
+    axes = sorted(asked, key=_commonness)
+    choices = [dict(zip(axes, found, strict=True)) for found in product(divisors, repeat=len(axes))]
 
-    def changes(found: tuple[int, ...]) -> tuple[int, float]:
-        pairs = [(size, new) for size, new in zip(sizes, found, strict=True) if size != -1]
+    def changes(found: dict[str, int]) -> tuple[int, float]:
+        pairs = [(sizes[axis], new) for axis, new in found.items() if sizes[axis] != -1]
         return sum(size != new for size, new in pairs), sum(abs(log(new / size)) for size, new in pairs)
 
-    return sorted(would_do, key=changes)
+    return sorted((found for found in choices if prod(found.values()) == num_devices), key=changes)

@@ -7,26 +7,20 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import Mesh, NamedSharding
 
-from jaxlm.parallel.rules import partition_spec
-
-
-def row_sharding(mesh: Mesh, shape: tuple[int, ...]) -> NamedSharding:
-    """Of an array whose first dim is the batch's rows."""
-    return NamedSharding(mesh, partition_spec(("batch", *[None] * (len(shape) - 1)), shape, mesh))
+from jaxlm.parallel.rules import Partitioner
 
 
-def local_rows(mesh: Mesh, num_rows: int) -> np.ndarray:
+def local_rows(partitioner: Partitioner, num_rows: int) -> np.ndarray:
     """The rows of a global batch of `num_rows` that this process's devices hold, ascending."""
-    slices = row_sharding(mesh, (num_rows,)).addressable_devices_indices_map((num_rows,)).values()
+    slices = partitioner.rows((num_rows,)).addressable_devices_indices_map((num_rows,)).values()
     return np.unique(np.concatenate([np.arange(num_rows)[index] for index in slices if index is not None]))
 
 
-def place(host_rows: dict[str, np.ndarray], mesh: Mesh, num_rows: int) -> dict[str, jax.Array]:
+def place(host_rows: dict[str, np.ndarray], partitioner: Partitioner, num_rows: int) -> dict[str, jax.Array]:
     """Global arrays of `num_rows` rows from those that this process read."""
     shapes = {name: (num_rows, *local.shape[1:]) for name, local in host_rows.items()}
-    shardings = {name: row_sharding(mesh, shape) for name, shape in shapes.items()}
+    shardings = {name: partitioner.rows(shape) for name, shape in shapes.items()}
     if jax.process_count() == 1:
         return jax.device_put(host_rows, shardings)  # all at once: each call costs as much as a small array
     return {name: jax.make_array_from_process_local_data(shardings[name], local, shapes[name]) for name, local in host_rows.items()}

@@ -1,7 +1,7 @@
 """The one table from logical axis names to mesh axes, and what follows from it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
@@ -10,15 +10,17 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from jaxlm.core.errors import ConfigError, UserError, nearest
+from jaxlm.parallel.config import MeshConfig, Rules
+from jaxlm.parallel.mesh import AXES, make_mesh
 
 RULES: Mapping[str, tuple[str, ...]] = {
     # activations
-    "batch": ("data", "fsdp", "expert"),
+    "batch": ("dcn_data", "dcn_fsdp", "data", "fsdp", "expert"),
     "length": (),
     "features": (),
     # parameters; heads, kv_heads and mlp are those of activations too
     "vocab": ("tensor",),
-    "embed": ("fsdp",),
+    "embed": ("dcn_fsdp", "fsdp"),
     "heads": ("tensor",),
     "kv_heads": ("tensor",),
     "head_dim": (),
@@ -29,56 +31,101 @@ RULES: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def partition_spec(names: tuple[str | None, ...], shape: tuple[int, ...], mesh: Mesh) -> P:
-    """How an array of these logical names and this shape lies on the mesh.
-
-    A mesh axis is used by one dim at most, the first that asks; a dim that its axes do not divide is not cut, unless it
-    counts experts: an axis is given for them alone.
-
-    Raises:
-      UserError: a name is not in the table, or `mesh.expert` does not divide the experts.
-    """
-    used: set[str] = set()
-    spec: list[Any] = []
-    for name, size in zip(names, shape, strict=True):
-        if name is not None and name not in RULES:
-            raise UserError(f"the logical axis {name!r} of an array of shape {shape} is in no sharding rule.{nearest(name, RULES)}")
-        axes = tuple(a for a in RULES[name] if a not in used and mesh.shape[a] > 1) if name is not None else ()
-        divides = size % prod(mesh.shape[a] for a in axes) == 0
-        if name == "experts" and not divides:
-            raise ConfigError(
-                f"mesh.expert={mesh.shape['expert']} does not divide the {size} experts of a layer; choose a divisor of {size}"
-            )
-        if not axes or not divides:
-            spec.append(None)
-        else:
-            used.update(axes)
-            spec.append(axes if len(axes) > 1 else axes[0])
-    return P(*spec)
-
-
 @dataclass(frozen=True)
-class OnMesh:
-    """What `core.sharding.constraints` takes: names of activations by the rules. On one device it only checks names."""
+class Partitioner:
+    """Where arrays of named dims lie on a mesh. As what `core.sharding.constraints` takes it constrains activations; on one
+    device it only checks their names."""
 
     mesh: Mesh
+    rules: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: RULES)
+    optimizer_rules: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: RULES)
+
+    @classmethod
+    def of(cls, config: MeshConfig, devices: Sequence[Any] | None = None) -> "Partitioner":
+        """Over `devices` (default: all).
+
+        Raises:
+          ConfigError: the axes do not fit the devices, or a rule names what there is not.
+        """
+        rules = changed(RULES, "mesh.rules", config.rules)
+        return cls(make_mesh(config, devices), rules, changed(rules, "mesh.optimizer_rules", config.optimizer_rules))
+
+    @property
+    def of_optimizer(self) -> "Partitioner":
+        """That of optimizer state."""
+        return replace(self, rules=self.optimizer_rules)
+
+    @property
+    def copied(self) -> NamedSharding:
+        """Of an array that every device holds whole."""
+        return NamedSharding(self.mesh, P())
+
+    @property
+    def batch_shards(self) -> int:
+        """Parts into which a batch's rows are cut."""
+        return prod(self.mesh.shape[axis] for axis in self.rules["batch"])
+
+    def spec(self, names: tuple[str | None, ...], shape: tuple[int, ...]) -> P:
+        """How an array of these logical names and this shape lies on the mesh.
+
+        A mesh axis is used by one dim at most, the first that asks; a dim that its axes do not divide is not cut, unless it
+        counts experts: an axis is given for them alone.
+
+        Raises:
+          UserError: a name is not in the table, or `mesh.expert` does not divide the experts.
+        """
+        used: set[str] = set()
+        spec: list[Any] = []
+        for name, size in zip(names, shape, strict=True):
+            if name is not None and name not in self.rules:
+                raise UserError(
+                    f"the logical axis {name!r} of an array of shape {shape} is in no sharding rule.{nearest(name, self.rules)}"
+                )
+            axes = tuple(a for a in self.rules[name] if a not in used and self.mesh.shape[a] > 1) if name is not None else ()
+            divides = size % prod(self.mesh.shape[a] for a in axes) == 0
+            if name == "experts" and not divides:
+                raise ConfigError(
+                    f"mesh.expert={self.mesh.shape['expert']} does not divide the {size} experts of a layer; "
+                    f"choose a divisor of {size}"
+                )
+            if not axes or not divides:
+                spec.append(None)
+            else:
+                used.update(axes)
+                spec.append(axes if len(axes) > 1 else axes[0])
+        return P(*spec)
+
+    def sharding(self, names: tuple[str | None, ...], shape: tuple[int, ...]) -> NamedSharding:
+        return NamedSharding(self.mesh, self.spec(names, shape))
+
+    def rows(self, shape: tuple[int, ...]) -> NamedSharding:
+        """Of an array whose first dim is the batch's rows."""
+        return self.sharding(("batch", *[None] * (len(shape) - 1)), shape)
 
     def __call__(self, x: Any, names: tuple[str | None, ...]) -> Any:
-        spec = partition_spec(names, x.shape, self.mesh)
-        return x if self.mesh.size == 1 else jax.lax.with_sharding_constraint(x, NamedSharding(self.mesh, spec))
+        sharding = self.sharding(names, x.shape)
+        return x if self.mesh.size == 1 else jax.lax.with_sharding_constraint(x, sharding)
 
     def within_shards(self, function: Callable[..., Any], rows: Sequence[Any], whole: Sequence[Any]) -> Any:
         if self.mesh.size == 1:
             return function(*rows, *whole)
-        cut = partition_spec(("batch",), rows[0].shape[:1], self.mesh)
+        cut = self.spec(("batch",), rows[0].shape[:1])
         specs = (cut,) * len(rows) + (P(),) * len(whole)
         return jax.shard_map(function, mesh=self.mesh, in_specs=specs, out_specs=cut)(*rows, *whole)
 
 
-def resolver(mesh: Mesh) -> OnMesh:
-    return OnMesh(mesh)
+def changed(rules: Mapping[str, tuple[str, ...]], key: str, changes: Rules) -> Mapping[str, tuple[str, ...]]:
+    """`rules` with those of `changes` in their place.
 
-
-def batch_shards(mesh: Mesh) -> int:
-    """Parts into which a batch's rows are cut."""
-    return prod(mesh.shape[axis] for axis in RULES["batch"])
+    Raises:
+      ConfigError: a name or an axis is not in the table.
+    """
+    for name, axes in changes:
+        if name not in rules:
+            raise ConfigError(f"{key}: {name!r} is not a logical name; they are {', '.join(rules)}.{nearest(name, rules)}")
+        for axis in axes:
+            if axis not in AXES:
+                raise ConfigError(
+                    f"{key}: {axis!r}, for {name!r}, is not a mesh axis; they are {', '.join(AXES)}.{nearest(axis, AXES)}"
+                )
+    return {**rules, **dict(changes)}

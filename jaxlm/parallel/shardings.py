@@ -4,11 +4,10 @@ from typing import Any
 
 import flax.linen as nn
 import jax
-from jax.sharding import Mesh, NamedSharding
-from jax.sharding import PartitionSpec as P
+from jax.sharding import NamedSharding
 
 from jaxlm.core import UserError
-from jaxlm.parallel.rules import partition_spec
+from jaxlm.parallel.rules import Partitioner
 
 
 def is_box(x: Any) -> bool:
@@ -34,20 +33,16 @@ def axis_names(boxed: Any) -> Any:
     return jax.tree.map(lambda box: tuple(box.names), boxed, is_leaf=is_box)
 
 
-def param_shardings(boxed: Any, mesh: Mesh) -> Any:
+def param_shardings(boxed: Any, partitioner: Partitioner) -> Any:
     """A NamedSharding a leaf, by the rules; `boxed` may be abstract."""
     axes = axis_names(boxed)
     values = nn.unbox(boxed)
-    return jax.tree.map(
-        lambda value, names: NamedSharding(mesh, partition_spec(names, value.shape, mesh)),
-        values,
-        axes,
-    )
+    return jax.tree.map(lambda value, names: partitioner.sharding(names, value.shape), values, axes)
 
 
-def like_params(tree: Any, params: Any, shardings: Any, mesh: Mesh) -> Any:
+def like_params(tree: Any, params: Any, shardings: Any, otherwise: NamedSharding) -> Any:
     """Shardings of an optimizer state: a leaf whose path ends in a parameter's and has its shape lies as that one does;
-    all else is copied to every device. Fits any Optax state."""
+    all else as `otherwise`. Fits any Optax state."""
     flat = {
         tuple(map(str, path)): (value.shape, sharding)
         for (path, value), sharding in zip(jax.tree_util.tree_leaves_with_path(params), jax.tree.leaves(shardings), strict=True)
@@ -59,6 +54,6 @@ def like_params(tree: Any, params: Any, shardings: Any, mesh: Mesh) -> Any:
             shape, sharding = flat.get(keys[i:], (None, None))
             if shape == leaf.shape:
                 return sharding
-        return NamedSharding(mesh, P())
+        return otherwise
 
     return jax.tree_util.tree_map_with_path(pick, tree)

@@ -1,6 +1,7 @@
 """What the commands and `import jaxlm` call: train a recipe, fit a config, load a run."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,8 +13,9 @@ from jaxlm.core.errors import writing
 from jaxlm.core.trees import shape_difference
 from jaxlm.data import default_root
 from jaxlm.objectives.base import Objective
-from jaxlm.parallel.mesh import make_mesh
-from jaxlm.parallel.start import keep_compiled
+from jaxlm.parallel.peers import Peers
+from jaxlm.parallel.rules import Partitioner
+from jaxlm.parallel.start import find_place, joined, keep_compiled
 from jaxlm.report.ending import Own, show_ending
 from jaxlm.run.assemble import Materials, assemble, check_config, examples, model_of
 from jaxlm.run.check import as_path, kind
@@ -38,6 +40,7 @@ from jaxlm.run.prepared import prepared
 from jaxlm.run.recipe import Recipe, recipe_of
 from jaxlm.run.saved import needs_trust, read_data, read_json
 from jaxlm.run.text import Text, store_for, text_of, tokenizer_for
+from jaxlm.run.together import facts_of, require_seen
 from jaxlm.run.values import to_json
 from jaxlm.tokenizer.base import Tokenizer
 from jaxlm.train.log import ROOM
@@ -64,6 +67,8 @@ def fit(config: RunConfig, run_dir: str | Path | None = None, hooks: Sequence[Ho
         raise ConfigError(f"fit: config is {kind(config)}. Allowed: a RunConfig, such as jaxlm.recipe('quickstart') gives.")
     if not isinstance(hooks, list | tuple) or not all(map(callable, hooks)):
         raise ConfigError(f"fit: hooks is {kind(hooks)}. Allowed: several functions, each called with (step, state, metrics).")
+    if (count := find_place().count) > 1:
+        raise ConfigError(f"fit: this is one of {count} processes; train in several by `jaxlm train`, or set JAX_NUM_PROCESSES=1")
     recipe = recipe_of(config)
     folder = train_recipe(recipe, run_dir=Path(run_dir) if run_dir else None, hooks=hooks)
     return load_run(folder.path, trust=True)
@@ -92,10 +97,13 @@ def train_recipe(
     Returns:
       The run's folder; its `summary.json` has the last values.
     """
+    place = find_place(seconds=recipe.config.mesh.meeting_seconds)
+    say = say if place.index == 0 else _say_nothing
     if start_from is None and recipe.run_dir is not None and RunFolder(recipe.run_dir).data.is_file():
         start_from = read_data(RunFolder(recipe.run_dir).data)["from"]  # of a run that is named, all belongs to it
     text = text_of(recipe.config, recipe.module)
-    decision = decide_folder(recipe, run_dir, also=lambda folder: _data_differences(folder, text, start_from))
+    alone = place.count == 1
+    decision = decide_folder(recipe, run_dir, also=lambda folder: _data_differences(folder, text, start_from, build=alone))
     for path, found in decision.passed:
         say(f"{path} holds another run ({found[0]}{', ...' if len(found) > 1 else ''})")
     folder = decision.folder
@@ -105,41 +113,69 @@ def train_recipe(
         return folder
     config = with_schedule_length(recipe.config, decision.saved)
     check_config(config)
-    make_mesh(config.mesh)  # refused before any text is read
-    origin = _origin(config, start_from, trust) if start_from is not None and decision.state == "free" else None
-    with lock_folder(folder):
-        if decision.state == "free":  # now, for others that ask meanwhile whose folder this is
-            with writing(folder.path, ROOM):
-                folder.write_config(to_json(config, recipe.module), recipe.source)
-        say(f"compiled programs are kept in {keep_compiled(default_root().parent / 'compiled')}")
-        materials = _materials(config, text, decision, origin, say)
-        if decision.state == "free" and config.train.minutes is not None:
-            config = with_schedule_length(_in_time(config, recipe.config, materials, folder, say))
-        node = to_json(config, recipe.module)
-        digests = {"data": materials.store.digest, "tokenizer": materials.tokenizer.vocab.digest}
-        run = assemble(config, materials, folder.path, meta={"config": node, **digests})  # checks that all fits; writes nothing
-        if decision.state != "free":
-            require_stored(folder, run.layout.abstract.params)
-            say(f"{folder.path}: going on after step {decision.step}")
-        told = overview(run, materials.store, examples(config, materials, "train"))
+    facts = {} if alone else facts_of(recipe, to_json(config, recipe.module), decision)
+    with joined(place, config.mesh, facts, say) as peers:
+        Partitioner.of(config.mesh)  # refused before any text is read
+        origin = _origin(config, start_from, trust) if start_from is not None and decision.state == "free" else None
+        with lock_folder(folder) if peers.index == 0 else nullcontext():
+            _train(recipe, config, text, decision, start_from, origin, peers, hooks, say)
+    return folder
+
+
+def _train(
+    recipe: Recipe,
+    config: RunConfig,
+    text: Text,
+    decision: Decision,
+    start_from: str | None,
+    origin: "_Origin | None",
+    peers: Peers,
+    hooks: Sequence[Hook],
+    say: Say,
+) -> None:
+    """In a folder that is this run's own."""
+    folder, first = decision.folder, peers.index == 0
+    if decision.state == "free" and first:  # now, for others that ask meanwhile whose folder this is
+        with writing(folder.path, ROOM):
+            folder.write_config(to_json(config, recipe.module), recipe.source)
+    require_seen(folder.config, peers)
+    say(f"compiled programs are kept in {keep_compiled(default_root().parent / 'compiled')}")
+    materials = _materials(config, text, decision, origin, peers, say)
+    if decision.state == "free" and config.train.minutes is not None:
+        config = with_schedule_length(_in_time(config, recipe.config, materials, folder, peers, say))
+    node = to_json(config, recipe.module)
+    digests = {"data": materials.store.digest, "tokenizer": materials.tokenizer.vocab.digest}
+    peers.meet("the data", {f"the digest of {name}": digest for name, digest in digests.items()})
+    meta = {"config": node, **digests}
+    run = assemble(config, materials, folder.path, meta=meta, peers=peers)  # checks that all fits; writes nothing
+    if decision.state != "free":
+        require_stored(folder, run.layout.abstract.params)
+        say(f"{folder.path}: going on after step {decision.step}")
+    told = overview(run, materials.store, examples(config, materials, "train"))
+    if first:
         with writing(folder.path, ROOM):
             folder.write_config(node, recipe.source)
             if decision.state == "free":  # else it came from there, and a full disk would take it away
                 materials.tokenizer.save(folder.tokenizer)
             _write_data(folder, materials, start_from, config.objective)
-        say(told)
-        state = train(run, hooks=hooks)
-        summary, params = read_json(folder.summary), merge(state.params, state.frozen)
-        own = Own(model=needs_trust(node["model"]), any=needs_trust(node))
-        show_ending(run, params, materials.tokenizer, materials.store, summary, own, say)
-    return folder
+    say(told)
+    state = train(run, hooks=hooks)
+    if peers.count > 1:
+        return say(f"{folder.path} is finished; `jaxlm generate` and `jaxlm eval` read it on one machine")
+    summary, params = read_json(folder.summary), merge(state.params, state.frozen)
+    own = Own(model=needs_trust(node["model"]), any=needs_trust(node))
+    return show_ending(run, params, materials.tokenizer, materials.store, summary, own, say)
 
 
-def _in_time(config: RunConfig, given: RunConfig, materials: Materials, folder: RunFolder, say: Say) -> RunConfig:
+def _say_nothing(_words: str) -> None:
+    """What process 0 says is enough."""
+
+
+def _in_time(config: RunConfig, given: RunConfig, materials: Materials, folder: RunFolder, peers: Peers, say: Say) -> RunConfig:
     """The config as given, with the steps that fit `train.minutes` here."""
     assert config.train.minutes is not None, "asked for where there is a time to keep"
     with waiting("measuring this machine's pace"):
-        steps = steps_within(assemble(config, materials, folder.path), config.train.minutes)
+        steps = steps_within(assemble(config, materials, folder.path, peers=peers), config.train.minutes)
     fit = "all" if steps == config.train.steps else f"{steps:,} of"
     say(f"{fit} {config.train.steps:,} steps fit train.minutes={config.train.minutes:g} at this machine's pace")
     return replace(given, train=replace(given.train, steps=steps))
@@ -181,18 +217,21 @@ def _origin(config: RunConfig, start_from: str, trust: bool) -> _Origin:
     return _Origin(start_from, folder, model, tokenizer)
 
 
-def _materials(config: RunConfig, text: Text, decision: Decision, origin: _Origin | None, say: Say) -> Materials:
+def _materials(config: RunConfig, text: Text, decision: Decision, origin: _Origin | None, peers: Peers, say: Say) -> Materials:
     """Tokenizer and token store: those of the run that goes on, of the run it starts from, or made of the text."""
+    build = peers.count == 1
     if decision.state != "free":
         tokenizer = run_tokenizer(decision.folder)
-        return Materials(tokenizer, store_for(text, tokenizer, say))
+        return Materials(tokenizer, store_for(text, tokenizer, say, build=build))
     if origin is None:
-        tokenizer = tokenizer_for(config.tokenizer, text, say)
+        tokenizer = tokenizer_for(config.tokenizer, text, say, build=build)
         model_of(config, tokenizer)  # what the tokenizer lacks is told before all text is encoded
-        return Materials(tokenizer, store_for(text, tokenizer, say))
+        return Materials(tokenizer, store_for(text, tokenizer, say, build=build))
     folder, model, tokenizer = origin.folder, origin.model, origin.tokenizer
     say(f"--from {origin.given}: its weights at step {folder.last_step()}, and its tokenizer")
-    return Materials(tokenizer, store_for(text, tokenizer, say), lambda abstract: restored_params(folder, model, abstract))
+    return Materials(
+        tokenizer, store_for(text, tokenizer, say, build=build), lambda abstract: restored_params(folder, model, abstract)
+    )
 
 
 def _require_same_shapes(ours: Any, theirs: Any, start_from: str) -> None:
@@ -205,10 +244,10 @@ def _require_same_shapes(ours: Any, theirs: Any, start_from: str) -> None:
         )
 
 
-def _data_differences(folder: RunFolder, text: Text, start_from: str | None) -> list[Difference]:
+def _data_differences(folder: RunFolder, text: Text, start_from: str | None, *, build: bool) -> list[Difference]:
     """Whether the text is still what the folder's run was trained on, by its tokens, and the weights it began with."""
     saved = read_data(folder.data)
-    store = store_for(text, run_tokenizer(folder), say=lambda line: None)
+    store = store_for(text, run_tokenizer(folder), _say_nothing, build=build)
     found = []
     if saved["digest"] != store.digest:
         found.append(Difference("data (digest of its tokens)", str(saved["digest"])[:12], store.digest[:12]))

@@ -7,8 +7,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jax.sharding import Mesh
-
 from jaxlm.checkpoint.store import CheckpointStore
 from jaxlm.core import ConfigError, Example, RunError
 from jaxlm.data import Batches, Examples, Packing, Part, Store, WindowReader, iterate, pack
@@ -18,9 +16,9 @@ from jaxlm.data.store import Split
 from jaxlm.evaluate import held_out_loss
 from jaxlm.models.pair import Pair
 from jaxlm.objectives.base import Objective, require_room, require_sentinels, require_settings_read
-from jaxlm.parallel.mesh import make_mesh
+from jaxlm.parallel.peers import Peers
 from jaxlm.parallel.placement import local_rows
-from jaxlm.parallel.rules import batch_shards
+from jaxlm.parallel.rules import Partitioner
 from jaxlm.run.config import RunConfig
 from jaxlm.run.files import RunFolder
 from jaxlm.run.vocab import with_vocab
@@ -49,6 +47,7 @@ def assemble(
     *,
     meta: Mapping[str, Any] | None = None,
     devices: Sequence[Any] | None = None,
+    peers: Peers | None = None,
 ) -> Run:
     """Checks that everything fits, then builds the run; computes nothing yet.
 
@@ -56,16 +55,18 @@ def assemble(
       config: `optimizer.steps` resolved.
       meta: saved with each checkpoint.
       devices: those of the mesh; None: all.
+      peers: the processes that train it; None: this one alone.
 
     Raises:
       ConfigError: something does not fit; it names the key.
       RunError: the text is too short.
     """
+    peers = peers or Peers()
     model = model_of(config, materials.tokenizer)
-    mesh = make_mesh(config.mesh, devices)
-    num_rows = padded_rows(config, mesh)
-    rows = local_rows(mesh, num_rows)
-    plan = layout(model, config.optimizer, mesh)
+    partitioner = Partitioner.of(config.mesh, devices)
+    num_rows = padded_rows(config, partitioner)
+    rows = local_rows(partitioner, num_rows)
+    plan = layout(model, config.optimizer, partitioner)
     train_examples, validation = (examples(config, materials, split) for split in ("train", "validation"))
     batch_size = config.train.batch_size
     sizes: dict[str, Any] = {"batch_size": batch_size, "padded_size": num_rows, "rows": rows}
@@ -85,7 +86,7 @@ def assemble(
         if latest is not None:
             state, saved = checkpoints.restore(plan.abstract)
             return Start(state, saved["history"], latest)
-        state = init_state(model, plan, config.train.seed, mesh)
+        state = init_state(model, plan, config.train.seed, partitioner)
         if materials.initial_params is not None:
             state = restart(state, materials.initial_params(plan.abstract.params), plan)
         return Start(state, [[0, 0, batch_size]], 0)
@@ -93,11 +94,13 @@ def assemble(
     evaluate = held_out_loss(
         model,
         config.objective,
-        mesh,
+        partitioner,
         plan.shardings.params,
         held_out,
         num_rows,
         [reader.part for reader in validation.readers],
+        peers,
+        config.mesh.meeting_seconds,
     )
     return Run(
         folder=folder,
@@ -107,14 +110,16 @@ def assemble(
         train=config.train,
         log=config.log,
         checkpoint=config.checkpoint,
-        mesh=mesh,
+        partitioner=partitioner,
+        peers=peers,
+        meeting_seconds=config.mesh.meeting_seconds,
         layout=plan,
         lengths=row_lengths(train_examples),
         padded_size=num_rows,
         start=start,
         batches=batches,
         evaluate=evaluate,
-        logs=lambda step: open_logs(config, RunFolder(folder), step),
+        logs=lambda step: open_logs(config, RunFolder(folder), step) if peers.index == 0 else [],
         meta=dict(meta or {}),
     )
 
@@ -201,9 +206,9 @@ def model_of(config: RunConfig, tokenizer: Tokenizer) -> Any:
     return with_vocab(config.model, tokenizer.vocab.size)
 
 
-def padded_rows(config: RunConfig, mesh: Mesh) -> int:
+def padded_rows(config: RunConfig, partitioner: Partitioner) -> int:
     """Rows of a batch, filled up to a multiple of microbatches x batch shards."""
-    multiple = config.train.num_microbatches * batch_shards(mesh)
+    multiple = config.train.num_microbatches * partitioner.batch_shards
     return -(-config.train.batch_size // multiple) * multiple
 
 

@@ -14,7 +14,7 @@ from jaxlm.core.vocab import Gaps, Reading
 from jaxlm.models.layers.base import Settings
 from jaxlm.objectives.base import Objective
 from jaxlm.parallel.config import MeshConfig
-from jaxlm.parallel.mesh import make_mesh
+from jaxlm.parallel.rules import Partitioner
 from jaxlm.parallel.shardings import param_shardings
 from jaxlm.run.check import as_path, construct, kind, require_names
 from jaxlm.run.files import RunFolder
@@ -144,12 +144,11 @@ def restored_params(folder: RunFolder, model: Any, abstract: Any = None) -> Any:
         import flax.linen as nn
         import jax
 
-        mesh = make_mesh(MeshConfig())
         boxed = model.abstract_params()
         abstract = jax.tree.map(
             lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
             nn.unbox(boxed),
-            param_shardings(boxed, mesh),
+            param_shardings(boxed, Partitioner.of(MeshConfig())),
         )
     with _checkpoints(folder) as store:
         return store.restore_params(abstract)

@@ -6,9 +6,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from jaxlm.core import ConfigError, RunError, UserError
+from jaxlm.core.errors import ConfigError, RunError, Stopped, UserError
 from jaxlm.run.files import RunFolder
-from jaxlm.train.watch import Stopped
 
 FINISHED, STOPPED, FAILED = "finished", "stopped", "failed"
 

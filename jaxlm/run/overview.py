@@ -7,6 +7,7 @@ import jax
 from jaxlm.core.table import aligned
 from jaxlm.core.trees import leaf_names
 from jaxlm.data import Examples, Store
+from jaxlm.parallel.mesh import COMMON
 from jaxlm.run.prepared import Prepared, prepared
 from jaxlm.train.run import Run
 
@@ -27,7 +28,8 @@ def overview(run: Run, store: Store, rows_of: Examples) -> str:
 
 
 def _totals(run: Run, store: Store) -> list[str]:
-    abstract, axes = run.layout.abstract, ", ".join(f"{name} {size}" for name, size in run.mesh.shape.items())
+    abstract, mesh = run.layout.abstract, run.partitioner.mesh
+    axes = ", ".join(f"{name} {size}" for name, size in mesh.shape.items() if name in COMMON or size > 1)
     num_params = sum(leaf.size for leaf in jax.tree.leaves(abstract.params))
     state_bytes = sum(_device_bytes(leaf) for leaf in jax.tree.leaves((abstract.params, abstract.opt_state)))
     batch_tokens = run.train.batch_size * sum(run.lengths)
@@ -39,7 +41,7 @@ def _totals(run: Run, store: Store) -> list[str]:
     filled = f" (+ {padding} rows of padding: {run.padded_size} fill microbatches and devices)" if padding else ""
     return [
         f"{num_params:,} parameters; {state_bytes / 2**20:,.1f} MiB a device with optimizer state",
-        f"mesh: {axes} on {run.mesh.size} {run.mesh.devices.flat[0].device_kind} device{'s' if run.mesh.size > 1 else ''}",
+        f"mesh: {axes} on {mesh.size} {mesh.devices.flat[0].device_kind} device{'s' if mesh.size > 1 else ''}",
         f"{run.train.steps:,} steps of {run.train.batch_size} rows of {places} tokens{filled}: {tokens:,} tokens, "
         f"{tokens / max(text, 1):.1f} times the training text; {flops:.2e} FLOPs a token, {flops * tokens:.2e} in all",
         *_short_schedule(run),

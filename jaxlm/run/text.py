@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from jaxlm.core import Document
+from jaxlm.core import ConfigError, Document
 from jaxlm.core.errors import writing
 from jaxlm.corpus import read_documents, split_documents
 from jaxlm.data import DataConfig, Store, default_root, store_address, write_store
@@ -62,12 +62,17 @@ def text_of(config: RunConfig, module: str | None = None) -> Text:
     return Text(config.data, fingerprints, settings, config.objective.sentences)
 
 
-def tokenizer_for(config: TokenizerConfig, text: Text, say: Say = print) -> Tokenizer:
-    """Trains the tokenizer on the training text, or takes the one that the same text and settings gave before."""
+def tokenizer_for(config: TokenizerConfig, text: Text, say: Say = print, *, build: bool = True) -> Tokenizer:
+    """Trains the tokenizer on the training text, or takes the one that the same text and settings gave before.
+
+    Raises:
+      ConfigError: there is none and `build` is False.
+    """
     identity = {"tokenizer": to_json(config), "fingerprints": text.fingerprints, "text": text.settings}
     key = sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:40]
     folder = default_root().parent / "tokenizers" / key
     if not folder.is_dir():
+        _require_built(build, "tokenizer", folder)
         begun = time.monotonic()
         say(f"tokenizer: training {type(config).__name__} ...")
         with waiting("tokenizer: training"):
@@ -78,6 +83,14 @@ def tokenizer_for(config: TokenizerConfig, text: Text, say: Say = print) -> Toke
         fewer = f" (tokenizer.vocab_size={asked:,} asks for more than the text supports)" if asked and asked > size else ""
         say(f"tokenizer: {size:,} ids{fewer}, {time.monotonic() - begun:.1f} s")
     return load_tokenizer(folder)
+
+
+def _require_built(build: bool, what: str, path: Path) -> None:
+    if not build:
+        raise ConfigError(
+            f"data: this {what} is not there yet, and of several processes none builds it: {path}. Make it first, with the same "
+            "recipe and flags and JAXLM_CACHE, on a disk that all hosts see or on each: jaxlm data build RECIPE"
+        )
 
 
 def _save(tokenizer: Tokenizer, folder: Path) -> None:
@@ -95,12 +108,14 @@ def _save(tokenizer: Tokenizer, folder: Path) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def store_for(text: Text, tokenizer: Tokenizer, say: Say = print) -> Store:
+def store_for(text: Text, tokenizer: Tokenizer, say: Say = print, *, build: bool = True) -> Store:
     """Builds the token store, or opens the one that the same text and tokenizer gave before; with sentences where the text asks
-    for them."""
+    for them. Raises ConfigError where there is none and `build` is False."""
     settings = text.settings if text.sentences is None else {**text.settings, **sentence_rules(text.sentences)}
     path = default_root() / store_address(text.fingerprints, tokenizer.vocab.digest, settings)
     progress = _Progress()
+    if not (path / HEADER).is_file():
+        _require_built(build, "token store", path)
     documents = () if (path / HEADER).is_file() else text.documents()  # which reads all of it once, to split it
     with waiting(progress.words):
         store = write_store(path, documents, tokenizer, sentences=text.sentences, progress=progress)

@@ -21,7 +21,7 @@ class Ledger:
         self._settled: tuple[int, dict[str, float]]
         self._tokens_per_step = run.train.batch_size * sum(run.lengths)
         self._flops_per_token = run.model.flops_per_token(*run.lengths)
-        self._peak = peak_flops(list(run.mesh.devices.flat))
+        self._peak = peak_flops(list(run.partitioner.mesh.devices.flat))
         self._begun = time.perf_counter()
         self._paced: tuple[float, int] | None = None
         """(time, step) from which the pace counts: the first step, which compiles, is left out."""

@@ -8,21 +8,20 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import jax
-from jax.sharding import NamedSharding
 
 from jaxlm.checkpoint.store import CheckpointStore
 from jaxlm.core import Sums
-from jaxlm.core.errors import writing
+from jaxlm.core.errors import Stopped, writing
 from jaxlm.core.sharding import constraints
-from jaxlm.parallel.placement import Ahead, place, row_sharding
-from jaxlm.parallel.rules import resolver
+from jaxlm.parallel.compiled import compiled_together
+from jaxlm.parallel.placement import Ahead, place
 from jaxlm.train.ledger import Ledger
 from jaxlm.train.log import ROOM, Log
 from jaxlm.train.run import Hook, Run
 from jaxlm.train.state import TrainState, merge
 from jaxlm.train.step import train_step
 from jaxlm.train.waiting import waiting
-from jaxlm.train.watch import Stopped, StopSignals
+from jaxlm.train.watch import StopSignals
 
 
 def train(run: Run, *, hooks: Sequence[Hook] = ()) -> TrainState:
@@ -33,7 +32,9 @@ def train(run: Run, *, hooks: Sequence[Hook] = ()) -> TrainState:
       RunError: loss or gradient was not finite, a save failed, or data could not be read.
     """
     with ExitStack() as cleanup:
-        signals = cleanup.enter_context(StopSignals())  # left last: a save that is waited for can be interrupted too
+        signals = cleanup.enter_context(
+            StopSignals(several=run.peers.count > 1)
+        )  # left last: a save that is waited for can be interrupted too
         checkpoints = CheckpointStore(run.folder / "checkpoints", run.checkpoint)
         cleanup.callback(checkpoints.close)
         with waiting("making the first state"):
@@ -43,7 +44,7 @@ def train(run: Run, *, hooks: Sequence[Hook] = ()) -> TrainState:
         for log in logs:
             cleanup.callback(log.close)
         host_rows = run.batches(int(state.position))
-        batches = Ahead(host_rows, partial(place, mesh=run.mesh, num_rows=run.padded_size))
+        batches = Ahead(host_rows, partial(place, partitioner=run.partitioner, num_rows=run.padded_size))
         cleanup.callback(batches.close)
         ledger = Ledger(run, last_saved=resumed_from)
         update = jitted_step(run)
@@ -51,17 +52,18 @@ def train(run: Run, *, hooks: Sequence[Hook] = ()) -> TrainState:
         metrics: dict[str, float] = {}
         owed: int | None = None
         """The step whose line waits until the next step is on its way."""
-        stopping = False
-        while step < run.train.steps and not stopping:
+        stopped_by: str | None = None
+        while step < run.train.steps and stopped_by is None:
             state, sums = update(state, next(batches))
             ledger.settle()  # the step before, while the device works on this one
             if owed is not None:
                 _write_line(logs, owed, ledger.read())
                 owed = None
             step += 1
+            run.peers.where = f"step {step}"
             ledger.hold(step, sums)
-            stopping = signals.received is not None  # asked once a step: what stops the loop has been saved
-            due = Due.of(run, step, time.monotonic() - saved_at, stopping)
+            stopped_by = signals.asked(step)  # once a step: what stops the loop has been saved
+            due = Due.of(run, step, time.monotonic() - saved_at, stopped_by is not None)
             if due.line and not (due.eval or due.save or hooks):
                 owed = step
             elif any(due):
@@ -76,19 +78,22 @@ def train(run: Run, *, hooks: Sequence[Hook] = ()) -> TrainState:
                 if due.save:
                     with ledger.pause():
                         saved_at = time.monotonic()
+                        run.peers.meet(f"checkpoint save {step}")
                         best = {"eval/loss": metrics["eval/loss"]} if "eval/loss" in metrics else None
-                        checkpoints.save(step, state, {**run.meta, "history": history}, best)
+                        with run.peers.within(f"checkpoint save {step}", run.meeting_seconds):  # and what is left of the one before
+                            checkpoints.save(step, state, {**run.meta, "history": history}, best)
                         ledger.last_saved = step
-        checkpoints.wait()
+        with run.peers.within("the last checkpoint", run.meeting_seconds):
+            checkpoints.wait()
         finished = step >= run.train.steps
         if not metrics and finished:  # killed between its last save and its summary
             metrics = run.evaluate(merge(state.params, state.frozen))
-        if metrics:
+        if metrics and run.peers.index == 0:
             _write_summary(run, {**metrics, **ledger.totals(), "train/resumed_from": resumed_from, "step": step}, finished)
         if not finished:
-            assert signals.received is not None, "only a signal stops a run before its last step"
+            assert stopped_by is not None, "only a signal stops a run before its last step"
             raise Stopped(
-                f"stopped by {signals.received.name} after step {step}; the state is saved in {run.folder}. "
+                f"stopped by {stopped_by} after step {step}; the state is saved in {run.folder}. "
                 "Run the same command again to go on"
             )
         return state
@@ -98,7 +103,7 @@ def jitted_step(run: Run) -> Callable[[TrainState, Any], tuple[TrainState, Sums]
     """`train_step` of this run: compiled once, its state donated, every array's sharding given."""
 
     def step(state: TrainState, batch: Any) -> tuple[TrainState, Sums]:
-        with constraints(resolver(run.mesh)):
+        with constraints(run.partitioner):
             return train_step(
                 state,
                 batch,
@@ -108,9 +113,10 @@ def jitted_step(run: Run) -> Callable[[TrainState, Any], tuple[TrainState, Sums]
                 num_microbatches=run.train.num_microbatches,
             )
 
-    rows: NamedSharding = row_sharding(run.mesh, (run.padded_size,))
+    rows = run.partitioner.rows((run.padded_size,))
     shardings = run.layout.shardings
-    return jax.jit(step, in_shardings=(shardings, rows), out_shardings=(shardings, None), donate_argnums=0)
+    jitted = jax.jit(step, in_shardings=(shardings, rows), out_shardings=(shardings, None), donate_argnums=0)
+    return compiled_together(jitted, run.peers, "the first step", run.meeting_seconds)
 
 
 class Due(NamedTuple):
@@ -125,9 +131,12 @@ class Due(NamedTuple):
         last = step == run.train.steps
         every, seconds = run.checkpoint.every, run.checkpoint.every_seconds
         by_steps = every is not None and step % every == 0
+        line = last or stopping or step % run.log.every == 0
         by_time = seconds is not None and seconds_since_save >= seconds
+        if seconds is not None and run.peers.count > 1:  # clocks differ: that of process 0 decides, asked where all wait anyway
+            by_time = line and run.peers.agree(f"step {step}", by_time)
         return cls(
-            line=last or stopping or step % run.log.every == 0,
+            line=line,
             eval=last or (run.train.eval_every is not None and step % run.train.eval_every == 0),
             save=last or stopping or by_steps or by_time,
         )

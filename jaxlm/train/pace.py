@@ -20,19 +20,19 @@ def steps_within(run: Run, minutes: float) -> int:
     Off the time goes what compiling took, since the run compiles again. What evaluations take does not.
     """
     begun = time.perf_counter()
-    state, update = init_state(run.model, run.layout, run.train.seed, run.mesh), jitted_step(run)
-    batches = Ahead(run.batches(0), partial(place, mesh=run.mesh, num_rows=run.padded_size))
+    state, update = init_state(run.model, run.layout, run.train.seed, run.partitioner), jitted_step(run)
+    batches = Ahead(run.batches(0), partial(place, partitioner=run.partitioner, num_rows=run.padded_size))
     try:
         state, sums = update(state, next(batches))
         jax.block_until_ready(sums)
         compiled = time.perf_counter()
-        left = 60 * minutes - (compiled - begun)
+        left = run.peers.agree("pace 0", 60 * minutes - (compiled - begun))
         done = 0
         while True:
             state, sums = update(state, next(batches))
             jax.block_until_ready(sums)
             done += 1
-            seconds = time.perf_counter() - compiled
+            seconds = run.peers.agree(f"pace {done}", time.perf_counter() - compiled)  # all make the same number of steps
             fit = int(left / seconds * done)
             if seconds >= LOOK or (seconds >= GLANCE and fit >= 2 * run.train.steps):
                 return max(1, min(run.train.steps, fit))

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from jax.sharding import Mesh
-
 from jaxlm.checkpoint.config import CheckpointConfig
 from jaxlm.checkpoint.store import CheckpointStore
 from jaxlm.core import Example
 from jaxlm.optim import Optimizer
+from jaxlm.parallel.peers import Peers
+from jaxlm.parallel.rules import Partitioner
 from jaxlm.train.config import LogConfig, TrainConfig
 from jaxlm.train.log import Log
 from jaxlm.train.state import Layout, TrainState
@@ -45,7 +45,11 @@ class Run:
     train: TrainConfig
     log: LogConfig
     checkpoint: CheckpointConfig
-    mesh: Mesh
+    partitioner: Partitioner
+    peers: Peers
+    """The processes that train it."""
+    meeting_seconds: float
+    """How long they wait for each other where it may take long: to compile, to save."""
     layout: Layout
     lengths: tuple[int, ...]
     """Places of a row: of the decoder's fields, and of the encoder's where the objective has one."""

@@ -5,12 +5,11 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jax.sharding import Mesh, NamedSharding
-from jax.sharding import PartitionSpec as P
+from jax.sharding import NamedSharding
 
 from jaxlm.core.noise import device_key
 from jaxlm.core.sharding import constraints
-from jaxlm.parallel.rules import resolver
+from jaxlm.parallel.rules import Partitioner
 from jaxlm.parallel.shardings import axis_names, like_params, param_shardings
 
 Array = Any
@@ -52,13 +51,13 @@ class Layout(NamedTuple):
         return jax.tree.map(lambda leaf: leaf.sharding, self.abstract)
 
 
-def layout(model: Any, optimizer: Any, mesh: Mesh) -> Layout:
+def layout(model: Any, optimizer: Any, partitioner: Partitioner) -> Layout:
     """Derives the whole layout from abstract shapes; nothing is computed."""
     boxed = model.abstract_params()
     axes = axis_names(boxed)
     transformation = optimizer.build(axes)
-    shardings = param_shardings(boxed, mesh)
-    copied = NamedSharding(mesh, P())
+    shardings = param_shardings(boxed, partitioner)
+    copied = partitioner.copied
     params = nn.unbox(boxed)
     opt_state = jax.eval_shape(transformation.init, params)
     abstract = TrainState(
@@ -66,17 +65,17 @@ def layout(model: Any, optimizer: Any, mesh: Mesh) -> Layout:
         position=jax.ShapeDtypeStruct((), jnp.uint32, sharding=copied),
         params=_abstract(params, shardings),
         frozen={},
-        opt_state=_abstract(opt_state, like_params(opt_state, params, shardings, mesh)),
+        opt_state=_abstract(opt_state, like_params(opt_state, params, param_shardings(boxed, partitioner.of_optimizer), copied)),
         rng=_abstract(jax.eval_shape(lambda: jax.random.key(0)), copied),
     )
     return Layout(axes, abstract, transformation)
 
 
-def init_state(model: Any, plan: Layout, seed: int, mesh: Mesh) -> TrainState:
+def init_state(model: Any, plan: Layout, seed: int, partitioner: Partitioner) -> TrainState:
     """Fresh parameters and optimizer state, made where they lie; the same numbers on every mesh."""
 
     def init() -> TrainState:
-        with constraints(resolver(mesh)):
+        with constraints(partitioner):
             params = nn.unbox(model.init(device_key(seed, "init")))
         zero = jnp.zeros((), jnp.int32)
         return TrainState(zero, zero.astype(jnp.uint32), params, {}, plan.transformation.init(params), device_key(seed, "noise"))

@@ -9,16 +9,10 @@ from collections.abc import Mapping
 from types import FrameType
 from typing import Any
 
-from jaxlm.core import RunError, UserError
+from jaxlm.core import RunError
 
 INTERRUPTED = 130
 """The exit code of a process that Ctrl-C ended at once."""
-
-
-class Stopped(UserError):
-    """A signal ended the run and the state is saved: the same command goes on."""
-
-    exit_code = 75
 
 
 GRACE = 2.0
@@ -34,7 +28,12 @@ class StopSignals:
     not get to run, are one to it, and to us. Outside the main thread, where Python allows no handlers, nothing is done.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, several: bool = False) -> None:
+        """Args:
+        several: this process is one of several, which stop together after a step that they agree on. JAX sees to that
+          (its preemption service), and SIGTERM is its own, of which nothing is known here; Ctrl-C is handed on as one.
+        """
+        self.several = several
         self.received: signal.Signals | None = None
         self._before: dict[signal.Signals, Any] = {}
         self._left = threading.Event()
@@ -42,7 +41,7 @@ class StopSignals:
     def __enter__(self) -> "StopSignals":
         if threading.current_thread() is not threading.main_thread():
             return self
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGINT,) if self.several else (signal.SIGTERM, signal.SIGINT):
             self._before[number] = signal.signal(number, self._handle)
         self._reading, self._writing = os.pipe()
         os.set_blocking(self._writing, False)
@@ -62,6 +61,16 @@ class StopSignals:
         if self.received is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.received = signal.Signals(number)
+        if self.several:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def asked(self, step: int) -> str | None:
+        """What asks the run to end after this step; with several processes after the same in all."""
+        if not self.several:
+            return None if self.received is None else self.received.name
+        from jax.experimental import multihost_utils
+
+        return "SIGTERM or Ctrl-C at one of the processes" if multihost_utils.reached_preemption_sync_point(step) else None
 
     def _watch(self) -> None:
         stopping = False

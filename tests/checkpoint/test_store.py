@@ -17,15 +17,15 @@ from jaxlm.checkpoint.store import CheckpointStore
 from jaxlm.core import RunError
 from jaxlm.optim import AdamW
 from jaxlm.parallel.config import MeshConfig
-from jaxlm.parallel.mesh import make_mesh
+from jaxlm.parallel.rules import Partitioner
 from jaxlm.train.state import init_state, layout
 
 
 def made(sizes, seed=0):
-    mesh = make_mesh(MeshConfig(*sizes), jax.devices()[: int(np.prod(sizes))])
+    partitioner = Partitioner.of(MeshConfig(*sizes), jax.devices()[: int(np.prod(sizes))])
     model = tiny.model("gpt2")
-    plan = layout(model, AdamW(steps=1), mesh)
-    return plan, init_state(model, plan, seed, mesh)
+    plan = layout(model, AdamW(steps=1), partitioner)
+    return plan, init_state(model, plan, seed, partitioner)
 
 
 @pytest.fixture(scope="module")
@@ -220,8 +220,8 @@ def test_each_part_can_be_read_alone(tmp_path, state):
 def test_a_state_of_other_shapes_is_refused(tmp_path, state):
     store = CheckpointStore(tmp_path, CheckpointConfig())
     store.save(1, state, {"history": []})
-    mesh = make_mesh(MeshConfig(1, 1, 1), jax.devices()[:1])
-    wider = layout(tiny.model("gpt2", embed_dim=64), AdamW(steps=1), mesh)
+    partitioner = Partitioner.of(MeshConfig(1, 1, 1), jax.devices()[:1])
+    wider = layout(tiny.model("gpt2", embed_dim=64), AdamW(steps=1), partitioner)
     for attempt in (
         lambda: store.restore(wider.abstract),
         lambda: store.restore_params(wider.abstract.params),

@@ -163,7 +163,7 @@ def test_how_runs_ended(capsys):
                 raise error
 
     from jaxlm.core import RunError
-    from jaxlm.train.watch import Stopped
+    from jaxlm.core.errors import Stopped
 
     left_by("runs/done")
     left_by("runs/stopped", Stopped("by SIGTERM"))

@@ -14,7 +14,7 @@ from jaxlm.evaluate import held_out_loss
 from jaxlm.objectives import CausalLM, MaskedLM
 from jaxlm.optim import AdamW
 from jaxlm.parallel.config import MeshConfig
-from jaxlm.parallel.mesh import make_mesh
+from jaxlm.parallel.rules import Partitioner
 from jaxlm.train.state import layout
 
 BATCHES, ROWS = 3, 6
@@ -26,10 +26,10 @@ PARTS = [
 
 def evaluator(objective, sizes=(1, 1, 1), model=None, batches=None, padded=ROWS):
     model = model or tiny.model(tiny.FAMILY_OF[type(objective)], num_layers=1)
-    mesh = make_mesh(MeshConfig(*sizes), jax.devices()[: int(np.prod(sizes))])
-    shardings = layout(model, AdamW(steps=1), mesh).shardings.params
+    partitioner = Partitioner.of(MeshConfig(*sizes), jax.devices()[: int(np.prod(sizes))])
+    shardings = layout(model, AdamW(steps=1), partitioner).shardings.params
     batches = batches or (lambda: (tiny.batch(objective, 6 - 2 * k, first=6 * k, padded=padded) for k in range(BATCHES)))
-    return model, held_out_loss(model, objective, mesh, shardings, batches, padded, PARTS)
+    return model, held_out_loss(model, objective, partitioner, shardings, batches, padded, PARTS)
 
 
 @pytest.fixture(scope="module", params=[CausalLM(), MaskedLM(mask_rate=0.4)], ids=["causal", "masked"])

@@ -13,7 +13,7 @@ from jaxlm.laws.subject import spread
 from jaxlm.models.families import FAMILIES
 from jaxlm.objectives import OBJECTIVES, Blend, CausalLM, FillInMiddle
 from jaxlm.parallel.config import MeshConfig
-from jaxlm.parallel.mesh import make_mesh
+from jaxlm.parallel.rules import Partitioner
 
 pytestmark = pytest.mark.slow
 
@@ -42,7 +42,7 @@ PAIRS = [
 def test_a_step_is_the_same_on_a_mesh(subject_of, objective, family, mesh):
     subject = subject_of(objective, family, **dict.fromkeys(objective.heads, True))
     loss, gradient = loss_and_gradient(subject)
-    divided = loss_and_gradient(subject, mesh=make_mesh(mesh, jax.devices()), num_microbatches=2)
+    divided = loss_and_gradient(subject, partitioner=Partitioner.of(mesh, jax.devices()), num_microbatches=2)
     assert divided[0] == pytest.approx(loss, rel=LOSS)
     assert spread(gradient, divided[1]) <= GRADIENT
 

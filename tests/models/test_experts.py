@@ -17,7 +17,7 @@ from jaxlm.objectives import CausalLM
 from jaxlm.optim.base import is_matrix, map_axes
 from jaxlm.optim.muon import _dimensions
 from jaxlm.parallel.config import MeshConfig
-from jaxlm.parallel.mesh import make_mesh
+from jaxlm.parallel.rules import Partitioner
 from jaxlm.parallel.shardings import axis_names
 
 B, L, D = 3, 7, 6
@@ -203,8 +203,8 @@ def on_one_device(how):
     ],
 )
 def test_routing_and_its_losses_are_the_same_in_any_split(how, mesh, num_microbatches):
-    mesh = mesh and make_mesh(mesh, jax.devices()[:8])
-    loss, gradient = loss_and_gradient(subject_of(how), mesh=mesh, num_microbatches=num_microbatches)
+    partitioner = mesh and Partitioner.of(mesh, jax.devices()[:8])
+    loss, gradient = loss_and_gradient(subject_of(how), partitioner=partitioner, num_microbatches=num_microbatches)
     expected, expected_gradient = on_one_device(how)
     assert float(loss) == pytest.approx(float(expected), rel=1e-5)
     for tree in (lambda g: g, lambda g: g["decoder_0"]["block_0"]["mlp"], lambda g: g["decoder_0"]["block_0"]["mlp"]["router"]):

@@ -16,7 +16,7 @@ from jaxlm.models.layers import LearnedPositions
 from jaxlm.objectives import CausalLM, FillInMiddle, MaskedLM, NextSentence, ReplacedTokenDetection, SentenceOrder, SpanCorruption
 from jaxlm.optim import AdamW
 from jaxlm.parallel.config import MeshConfig
-from jaxlm.parallel.mesh import make_mesh
+from jaxlm.parallel.rules import Partitioner
 from jaxlm.run.assemble import Materials, assemble, examples, model_of, padded_rows
 from jaxlm.run.config import RunConfig, with_schedule_length
 from jaxlm.run.text import store_for, text_of, tokenizer_for
@@ -265,9 +265,9 @@ def test_places_of_a_row_are_those_of_both_its_texts(made, tmp_path):
 
 def test_rows_fill_microbatches_and_devices(made):
     def padded(batch_size, microbatches, *sizes):
-        mesh = make_mesh(MeshConfig(*sizes), jax.devices()[: int(np.prod(sizes))])
+        partitioner = Partitioner.of(MeshConfig(*sizes), jax.devices()[: int(np.prod(sizes))])
         train = replace(made.config.train, batch_size=batch_size, num_microbatches=microbatches)
-        return padded_rows(replace(made.config, train=train), mesh)
+        return padded_rows(replace(made.config, train=train), partitioner)
 
     assert padded(16, 1, 3, 1, 1) == 18
     assert padded(16, 4, 3, 1, 1) == 24

@@ -12,9 +12,8 @@ from jaxlm.core.sharding import constraints
 from jaxlm.objectives import CausalLM, MaskedLM
 from jaxlm.optim import AdamW
 from jaxlm.parallel.config import MeshConfig
-from jaxlm.parallel.mesh import make_mesh
 from jaxlm.parallel.placement import place
-from jaxlm.parallel.rules import batch_shards, resolver
+from jaxlm.parallel.rules import Partitioner
 from jaxlm.train.state import init_state, layout
 from jaxlm.train.step import train_step
 
@@ -32,14 +31,14 @@ def run(objective_name, mesh_sizes, num_microbatches=1, **settings) -> np.ndarra
     objective = OBJECTIVES[objective_name]
     family = tiny.FAMILY_OF[type(objective)]
     model = tiny.model(family, **({"norm_place": "pre"} if family == "bert" else {}), **settings)
-    mesh = make_mesh(MeshConfig(*mesh_sizes), jax.devices()[: int(np.prod(mesh_sizes))])
-    plan = layout(model, AdamW(learning_rate=1e-3, steps=STEPS), mesh)
-    state = init_state(model, plan, 0, mesh)
-    multiple = num_microbatches * batch_shards(mesh)
+    partitioner = Partitioner.of(MeshConfig(*mesh_sizes), jax.devices()[: int(np.prod(mesh_sizes))])
+    plan = layout(model, AdamW(learning_rate=1e-3, steps=STEPS), partitioner)
+    state = init_state(model, plan, 0, partitioner)
+    multiple = num_microbatches * partitioner.batch_shards
     padded = -(-BATCH // multiple) * multiple
 
     def step(state, batch):
-        with constraints(resolver(mesh)):
+        with constraints(partitioner):
             return train_step(
                 state,
                 batch,
@@ -53,7 +52,7 @@ def run(objective_name, mesh_sizes, num_microbatches=1, **settings) -> np.ndarra
     found = []
     for k in range(STEPS):
         batch = tiny.batch(objective, BATCH, first=k * BATCH, padded=padded)
-        state, sums = jitted(state, place(batch, mesh, padded))
+        state, sums = jitted(state, place(batch, partitioner, padded))
         found.append(sums.metrics["loss"][0])
     assert int(state.position) == STEPS * BATCH
     assert int(state.step) == STEPS
@@ -117,9 +116,9 @@ def test_dropout_does_not_depend_on_mesh_or_microbatches():
 
 def test_initial_parameters_are_the_same_on_every_mesh():
     def made(sizes):
-        mesh = make_mesh(MeshConfig(*sizes), jax.devices()[: int(np.prod(sizes))])
+        partitioner = Partitioner.of(MeshConfig(*sizes), jax.devices()[: int(np.prod(sizes))])
         model = tiny.model("llama")
-        return init_state(model, layout(model, AdamW(steps=1), mesh), 3, mesh).params
+        return init_state(model, layout(model, AdamW(steps=1), partitioner), 3, partitioner).params
 
     one, eight = made((1, 1, 1)), made((2, 2, 2))
     assert all((np.asarray(a) == np.asarray(b)).all() for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(eight), strict=True))
@@ -127,9 +126,9 @@ def test_initial_parameters_are_the_same_on_every_mesh():
 
 def test_a_batch_of_padding_alone_changes_no_loss_into_nan():
     objective, model = CausalLM(), tiny.model("gpt2")
-    mesh = make_mesh(MeshConfig(), jax.devices()[:1])
-    plan = layout(model, AdamW(steps=10, weight_decay=0.0), mesh)
-    state = init_state(model, plan, 0, mesh)
+    partitioner = Partitioner.of(MeshConfig(), jax.devices()[:1])
+    plan = layout(model, AdamW(steps=10, weight_decay=0.0), partitioner)
+    state = init_state(model, plan, 0, partitioner)
     empty = {k: jnp.asarray(v) for k, v in tiny.batch(objective, 0, padded=4).items()}
     step = partial(train_step, model=model, objective=objective, optimizer=plan.transformation, num_microbatches=1)
     after, sums = jax.jit(step)(state, empty)

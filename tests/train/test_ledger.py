@@ -28,7 +28,7 @@ def ledger(clock):
             train=SimpleNamespace(batch_size=8),
             lengths=(12, 4),
             model=SimpleNamespace(flops_per_token=lambda seq_len, encoder_length: FLOPS),
-            mesh=SimpleNamespace(devices=SimpleNamespace(flat=[])),
+            partitioner=SimpleNamespace(mesh=SimpleNamespace(devices=SimpleNamespace(flat=[]))),
             optimizer=SimpleNamespace(rate=lambda step: 0.1),
         ),
         last_saved=0,

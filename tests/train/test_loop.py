@@ -10,6 +10,7 @@ import pytest
 import jaxlm
 from jaxlm.checkpoint.config import CheckpointConfig
 from jaxlm.core import RunError
+from jaxlm.core.errors import Stopped
 from jaxlm.corpus import TextFiles
 from jaxlm.data.config import DataConfig
 from jaxlm.models import gpt2
@@ -23,7 +24,6 @@ from jaxlm.tokenizer import Bytes
 from jaxlm.train.config import LogConfig, TrainConfig
 from jaxlm.train.log import MetricsFile
 from jaxlm.train.loop import train
-from jaxlm.train.watch import Stopped
 
 
 @pytest.fixture

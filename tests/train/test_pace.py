@@ -14,6 +14,7 @@ from jaxlm.data.config import DataConfig
 from jaxlm.models import gpt2
 from jaxlm.objectives import CausalLM
 from jaxlm.optim import AdamW
+from jaxlm.parallel.peers import Peers
 from jaxlm.run import api
 from jaxlm.run.api import train_recipe
 from jaxlm.run.config import RunConfig
@@ -56,7 +57,9 @@ def clock(monkeypatch):
 
 def run_of(steps):
     train = SimpleNamespace(steps=steps, seed=0)
-    return SimpleNamespace(model=None, layout=None, train=train, mesh=None, padded_size=1, batches=lambda start: iter(range(99)))
+    return SimpleNamespace(
+        model=None, layout=None, train=train, partitioner=None, peers=Peers(), padded_size=1, batches=lambda start: iter(range(99))
+    )
 
 
 def test_steps_fill_the_time_that_compiling_leaves(clock):

@@ -13,7 +13,7 @@ from jaxlm.core import Sums
 from jaxlm.objectives import CausalLM
 from jaxlm.optim import AdamW
 from jaxlm.parallel.config import MeshConfig
-from jaxlm.parallel.mesh import make_mesh
+from jaxlm.parallel.rules import Partitioner
 from jaxlm.train.state import init_state, layout, merge
 from jaxlm.train.step import denominators, microbatches, total_loss, train_step
 
@@ -32,11 +32,11 @@ class MeanOfMeans(CausalLM):
 
 
 def loss_of_a_step(objective, num_microbatches):
-    model, mesh = tiny.model("gpt2", num_layers=1), make_mesh(MeshConfig(), jax.devices()[:1])
-    plan = layout(model, AdamW(steps=1), mesh)
+    model, partitioner = tiny.model("gpt2", num_layers=1), Partitioner.of(MeshConfig(), jax.devices()[:1])
+    plan = layout(model, AdamW(steps=1), partitioner)
     batch = tiny.batch(CausalLM(), 16, first=16)
     update = partial(train_step, model=model, objective=objective, optimizer=plan.transformation, num_microbatches=num_microbatches)
-    state, sums = jax.jit(update)(init_state(model, plan, 0, mesh)._replace(params=tiny.params(model)), batch)
+    state, sums = jax.jit(update)(init_state(model, plan, 0, partitioner)._replace(params=tiny.params(model)), batch)
     return float(sums.metrics["loss"][0]), state.params
 
 
