@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# launch/restart.sh COMMAND [ARG...]: runs a command, and again each time it ends with 75 (stopped by a signal, state saved).
+# launch/restart.sh COMMAND [ARG...]: runs a command, and again each time it ends with 75 (stopped by a signal, state saved) or
+# 76 (another process of the run was lost); never on 1 or 2, which come again.
 #
 # SIGTERM and Ctrl-C to this script go on to the command, once each, and end the restarts. Its exit code is the command's.
 set -mu # -m: the command has a process group of its own, so a terminal's Ctrl-C reaches it through here alone
@@ -9,7 +10,7 @@ if [ $# -eq 0 ]; then
   exit 2
 fi
 
-stopped='' signalled='' child=''
+stopped='' signalled='' child='' lost=0
 pass_on() {
   stopped=1 signalled=1
   [ -z "$child" ] || kill -s "$1" "$child" 2>/dev/null
@@ -26,8 +27,14 @@ while :; do
     code=$?
     [ -n "$signalled" ] || break
   done
-  if [ "$code" -ne 75 ] || [ -n "$stopped" ]; then
+  if { [ "$code" -ne 75 ] && [ "$code" -ne 76 ]; } || [ -n "$stopped" ]; then
     exit "$code"
   fi
-  echo "launch/restart.sh: stopped with its state saved (exit code 75); starting again" >&2
+  # Where a host cannot come back the others would wait for it for ever.
+  if [ "$code" -eq 76 ]; then lost=$((lost + 1)); else lost=0; fi
+  if [ "$lost" -ge 5 ]; then
+    echo "launch/restart.sh: five times in a row another process was lost; see why, and start all again" >&2
+    exit "$code"
+  fi
+  echo "launch/restart.sh: ended with exit code $code; starting again from the last checkpoint" >&2
 done

@@ -1,6 +1,7 @@
 """The scripts of launch/, in front of a stand-in for `jaxlm`."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ LAUNCH = Path(__file__).parents[2] / "launch"
 
 STAND_IN = """#!/bin/sh
 echo "$@"
-env | grep -E '^(JAX_PLATFORMS|XLA_FLAGS|XLA_CLIENT_MEM_FRACTION)='
+env | grep -E '^(JAX_[A-Z_]*|XLA_FLAGS|XLA_CLIENT_MEM_FRACTION)='
 echo once >> started
 exit $(sed -n "$(wc -l < started)p" codes)
 """
@@ -68,14 +69,32 @@ def test_its_flag_is_one_that_this_xla_knows(script):
     subprocess.run([sys.executable, "-c", "import jax; jax.devices()"], env=environment, check=True)
 
 
-def test_a_tpu_slice_of_several_hosts_is_refused(script):
-    assert script("tpu_vm.sh", "x", TPU_WORKER_HOSTNAMES="a")[0] == 0
-    code, _, starts = script("tpu_vm.sh", "x", TPU_WORKER_HOSTNAMES="a,b")
-    assert (code, starts) == (2, 1), "the first start is that of the single host above"
+def test_each_process_of_this_machine_is_told_which_it_is(script):
+    code, lines, _ = script("local.sh", "2", "nano/gpt2", "--run-dir", "a b", codes=(0, 0, 0), DEVICES_PER_PROCESS="3")
+    assert code == 0
+    assert lines[0] == "train nano/gpt2 --run-dir a b", "of process 0 alone; the others' lines go to stderr, with their number"
+    assert "JAX_NUM_PROCESSES=2" in lines
+    assert "JAX_PROCESS_ID=0" in lines
+    assert any(line.startswith("JAX_COORDINATOR_ADDRESS=127.0.0.1:") for line in lines)
+    assert any("--xla_force_host_platform_device_count=3" in line for line in lines)
 
 
-@pytest.mark.parametrize(("codes", "expected"), [((75, 75, 0), (0, 3)), ((75, 1), (1, 2)), ((2,), (2, 1)), ((0,), (0, 1))])
-def test_it_starts_again_after_75_alone(script, codes, expected):
+@pytest.mark.parametrize(
+    ("codes", "expected"),
+    [((0, 0), 0), ((0, 2), 2), ((76, 1), 1), ((2, 76), 2), ((75, 75), 75), ((76, 75), 75), ((137, 76), 76), ((0, 76), 76)],
+)
+def test_the_exit_code_of_several_processes(script, codes, expected):
+    assert script("exit_code.sh", *map(str, codes))[0] == expected
+
+
+def test_a_store_that_cannot_be_built_ends_it_before_any_process(script):
+    assert script("local.sh", "2", "nano/gpt2", codes=(2,)) == (2, [], 1)
+
+
+@pytest.mark.parametrize(
+    ("codes", "expected"), [((75, 76, 0), (0, 3)), ((75, 1), (1, 2)), ((76, 2), (2, 2)), ((2,), (2, 1)), ((0,), (0, 1))]
+)
+def test_it_starts_again_after_75_and_76_alone(script, codes, expected):
     code, _, starts = script("multi_gpu.sh", "x", codes=codes)
     assert (code, starts) == expected
 
@@ -97,6 +116,13 @@ def test_a_signal_is_passed_on_and_ends_the_restarts(number, said):
     assert (rest, process.returncode) == (f"{said}\n", 75)
 
 
-@pytest.mark.parametrize("name", ["multi_gpu.sh", "tpu_vm.sh", "restart.sh"])
+@pytest.mark.parametrize("name", ["multi_gpu.sh", "tpu_vm.sh", "restart.sh", "local.sh", "slurm.sbatch"])
 def test_without_a_recipe_it_says_its_usage(script, name):
     assert script(name) == (2, [], 0)
+
+
+@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed: apt-get install shellcheck")
+@pytest.mark.parametrize("path", [*LAUNCH.glob("*.sh"), *LAUNCH.glob("*.sbatch")], ids=lambda path: path.name)
+def test_shellcheck_finds_nothing(path):
+    done = subprocess.run(["shellcheck", path], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout

@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# launch/local.sh NUM_PROCESSES RECIPE [ARG...]: `jaxlm train` in several processes on this machine.
+#
+# On a CPU each has DEVICES_PER_PROCESS simulated devices (default 1). The exit code is 0 only if all gave it, else 1 or 2 if
+# any did, else 75 (stopped, state saved), else 76 (a process was lost). JAXLM_PORT chooses the port where they meet.
+set -u
+
+if [ $# -lt 2 ] || ! [ "$1" -ge 1 ] 2>/dev/null; then
+  echo "usage: [DEVICES_PER_PROCESS=D] launch/local.sh NUM_PROCESSES RECIPE [--group.field VALUE ...]" >&2
+  exit 2
+fi
+count=$1
+shift
+
+# A token store is built once: of several processes none does it. The command has no --run-dir.
+build=() skip=''
+for word in "$@"; do
+  case "$word" in
+    --run-dir) skip=1 ;;
+    --run-dir=*) ;;
+    *) [ -n "$skip" ] || build+=("$word"); skip='' ;;
+  esac
+done
+jaxlm data build "${build[@]}" >&2 || exit
+
+if [ -n "${DEVICES_PER_PROCESS:-}" ] || [ "${JAX_PLATFORMS:-}" = cpu ]; then
+  export JAX_PLATFORMS="${JAX_PLATFORMS:-cpu}"
+  export XLA_FLAGS="--xla_force_host_platform_device_count=${DEVICES_PER_PROCESS:-1} ${XLA_FLAGS:-}"
+fi
+# Two runs on one machine rarely draw the same port, below those that the system gives away by itself.
+export JAX_COORDINATOR_ADDRESS="127.0.0.1:${JAXLM_PORT:-$((10000 + 2 * (RANDOM % 10000)))}" JAX_NUM_PROCESSES="$count"
+
+pids=() codes=()
+# They agree among themselves when to stop, so it is enough to tell one.
+trap '[ ${#pids[@]} -eq 0 ] || kill -TERM "${pids[0]}" 2>/dev/null' TERM INT
+for ((i = 0; i < count; i++)); do
+  if [ "$i" -eq 0 ]; then
+    JAX_PROCESS_ID=0 jaxlm train "$@" </dev/null &
+  else
+    JAX_PROCESS_ID=$i jaxlm train "$@" </dev/null > >(trap "" INT; exec sed -u "s/^/[$i] /" >&2) 2>&1 &
+  fi
+  pids+=("$!") codes+=('')
+done
+
+failed=''
+while :; do
+  running=0
+  for ((i = 0; i < count; i++)); do
+    [ -z "${codes[i]}" ] || continue
+    if kill -0 "${pids[i]}" 2>/dev/null; then
+      running=1
+    else
+      wait "${pids[i]}"
+      codes[i]=$?
+      case "${codes[i]}" in 1 | 2) failed=${failed:-$SECONDS} ;; esac
+    fi
+  done
+  [ "$running" -eq 1 ] || break
+  if [ -n "$failed" ] && [ $((SECONDS - failed)) -ge 15 ]; then # it never met the others, and they would wait for it
+    kill -KILL "${pids[@]}" 2>/dev/null
+  fi
+  sleep 0.2
+done
+
+exec "$(dirname "$0")/exit_code.sh" "${codes[@]}"
