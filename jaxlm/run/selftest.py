@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from jaxlm.core import ConfigError
 from jaxlm.laws import Subject, Verdict, judge
@@ -27,13 +28,18 @@ def selftest(recipe: Recipe, say: Say = print) -> Iterator[tuple[str, Verdict]]:
     text = text_of(config, recipe.module)
     tokenizer = tokenizer_for(config.tokenizer, text, say)
     model = model_of(config, tokenizer).computed(dtype="float32")
-    if (num_params := model.num_params()) > MAX_PARAMS:
-        raise ConfigError(
-            f"model: {num_params:,} parameters are too many to try; at most {MAX_PARAMS:,} are. Make it smaller for the test: by "
-            "a dial of the recipe, --tokenizer.vocab-size, or --model.decoder.0.repeats"
-        )
+    require_small(model)
     materials = Materials(tokenizer, store_for(text, tokenizer, say))
     rows = examples(config, materials, "train")
     windows = tuple(rows.windows(position) for position in range(min(NUM_ROWS, rows.num_rows)))
     subject = Subject(model, config.objective, tokenizer.vocab, config.data.seq_len, windows, config.train.seed)
     return judge(subject)
+
+
+def require_small(model: Any) -> None:
+    """Raises ConfigError for a model of too many parameters to be tried."""
+    if (num_params := model.num_params()) > MAX_PARAMS:
+        raise ConfigError(
+            f"model: {num_params:,} parameters are too many to try; at most {MAX_PARAMS:,} are. Make it smaller for the test: by "
+            "a dial of the recipe, --tokenizer.vocab-size, or --model.decoder.0.repeats"
+        )
