@@ -30,6 +30,5 @@ def test_it_comes_to_what_it_says(recipe, tmp_path, record_property):
     summary = jaxlm.fit(jaxlm.recipe(f"nano/{recipe}"), tmp_path / "run").summary
     for metric, value in stated(recipe).items():
         record_property(metric, round(summary[metric], 4))
-        assert summary[metric] == pytest.approx(value, rel=0.02, abs=0.05), (
-            metric
-        )  # other processors round otherwise, and held-out pairs are some hundred
+        # other processors round otherwise, and held-out pairs are some hundred
+        assert summary[metric] == pytest.approx(value, rel=0.02, abs=0.05), metric
