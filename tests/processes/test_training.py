@@ -34,17 +34,19 @@ def test_losses_are_those_of_one_process(place, alone, count, devices, mesh):
     assert place.summary(run)["step"] == 30
 
 
-def test_sigterm_at_one_stops_all_after_one_step_and_one_process_goes_on(place, alone):
-    """Four of two devices, fsdp; then one process of three devices."""
-    processes = place.train("stopped", 4, 2, "--mesh.data", "1", "--mesh.fsdp", "-1", "--train.steps", "30")
-    place.reach("stopped", 3, processes)
-    processes[2].send_signal(signal.SIGTERM)
+@pytest.mark.parametrize("count", [2, pytest.param(4, marks=pytest.mark.slow)])
+def test_sigterm_at_one_stops_all_after_one_step_and_one_process_goes_on(place, alone, count):
+    """Several of two devices, fsdp; then one process of three devices."""
+    run = f"stopped-{count}"
+    processes = place.train(run, count, 2, "--mesh.data", "1", "--mesh.fsdp", "-1", "--train.steps", "30")
+    place.reach(run, 3, processes)
+    processes[-1].send_signal(signal.SIGTERM)
     found = ends(processes)
-    assert [code for code, _ in found] == [75] * 4, found
+    assert [code for code, _ in found] == [75] * count, found
     steps = {said.split("after step ")[1].split(";")[0] for _, said in found}
     assert len(steps) == 1, "all stop after the same step"
     assert all("stopped by SIGTERM or Ctrl-C at one of the processes" in said for _, said in found)
-    [(code, said)] = ends(place.train("stopped", 1, 3, "--mesh.data", "-1"))
+    [(code, said)] = ends(place.train(run, 1, 3, "--mesh.data", "-1"))
     assert code == 0, said
-    assert place.summary("stopped")["train/resumed_from"] == int(steps.pop()) > 0
-    assert place.losses("stopped") == pytest.approx(alone, rel=LOSS)
+    assert place.summary(run)["train/resumed_from"] == int(steps.pop()) > 0
+    assert place.losses(run) == pytest.approx(alone, rel=LOSS)
