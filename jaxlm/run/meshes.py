@@ -15,6 +15,7 @@ from jaxlm.core import ConfigError
 from jaxlm.laws import Verdict
 from jaxlm.optim import AdamW
 from jaxlm.parallel.config import MeshConfig
+from jaxlm.parallel.mesh import AXES
 from jaxlm.parallel.placement import Ahead, place
 from jaxlm.parallel.shardings import axis_names
 from jaxlm.run.assemble import Materials, assemble, model_of
@@ -95,4 +96,4 @@ def losses(config: RunConfig, materials: Materials, mesh: MeshConfig) -> np.ndar
 
 
 def _sizes(mesh: MeshConfig) -> dict[str, int]:
-    return {name: value for name, value in vars(mesh).items() if isinstance(value, int)}
+    return {axis: getattr(mesh, axis) for axis in AXES}

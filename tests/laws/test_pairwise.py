@@ -28,7 +28,7 @@ def learns(objective, family) -> bool:
 
 
 PAIRS = [
-    pytest.param(objective, family, mesh, id=f"{type(objective).__name__}-{family}-{'x'.join(map(str, vars(mesh).values()))}")
+    pytest.param(objective, family, mesh, id=f"{type(objective).__name__}-{family}-{mesh.data}x{mesh.fsdp}x{mesh.tensor}")
     for objective, family, mesh in (
         (objective, family, next(MESHES))
         for objective in [*(cls() for cls in OBJECTIVES), Blend((CausalLM(), 1), (FillInMiddle(), 1))]
