@@ -12,16 +12,7 @@ fi
 count=$1
 shift
 
-# A token store is built once: of several processes none does it. The command has no --run-dir.
-build=() skip=''
-for word in "$@"; do
-  case "$word" in
-    --run-dir) skip=1 ;;
-    --run-dir=*) ;;
-    *) [ -n "$skip" ] || build+=("$word"); skip='' ;;
-  esac
-done
-jaxlm data build "${build[@]}" >&2 || exit
+"$(dirname "$0")/build_data.sh" "$@" >&2 || exit
 
 if [ -n "${DEVICES_PER_PROCESS:-}" ] || [ "${JAX_PLATFORMS:-}" = cpu ]; then
   export JAX_PLATFORMS="${JAX_PLATFORMS:-cpu}"
