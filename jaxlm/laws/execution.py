@@ -14,7 +14,7 @@ from jaxlm.core import UserError
 from jaxlm.core.sharding import constraints
 from jaxlm.laws.subject import Subject, Verdict, spread
 from jaxlm.parallel.config import MeshConfig
-from jaxlm.parallel.mesh import AXES
+from jaxlm.parallel.mesh import asked_sizes
 from jaxlm.parallel.placement import place
 from jaxlm.parallel.rules import Partitioner
 from jaxlm.parallel.shardings import param_shardings
@@ -66,7 +66,7 @@ def sharding(subject: Subject) -> Iterator[Verdict]:
     """Meshes of eight devices change nothing."""
     devices = jax.devices()
     for config in MESHES:
-        axes = ", ".join(f"{name} {size}" for name in AXES if (size := getattr(config, name)) > 1)
+        axes = ", ".join(f"{name} {size}" for name, size in asked_sizes(config).items() if size > 1)
         if len(devices) < 8:
             yield Verdict.not_here(f"{axes}: the same loss and gradient", f"{len(devices)} of 8 devices")
         else:

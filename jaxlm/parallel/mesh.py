@@ -54,9 +54,14 @@ def _grid(sizes: dict[str, int], devices: Sequence[Any]) -> np.ndarray:
     return mesh_utils.create_hybrid_device_mesh(within, between, devices, process_is_granule=by_process)
 
 
+def asked_sizes(config: MeshConfig) -> dict[str, int]:
+    """The size of each axis as the config has it; -1: what is left."""
+    return {axis: getattr(config, axis) for axis in AXES}
+
+
 def axis_sizes(config: MeshConfig, num_devices: int) -> dict[str, int]:
     """The size of each axis, -1 filled in."""
-    sizes = {axis: getattr(config, axis) for axis in AXES}
+    sizes = asked_sizes(config)
     wrong = [axis for axis, size in sizes.items() if size < 1 and size != -1]
     if wrong:
         raise ConfigError(f"mesh.{wrong[0]}={sizes[wrong[0]]} must be at least 1, or -1 for what is left")

@@ -15,7 +15,7 @@ from jaxlm.core import ConfigError
 from jaxlm.laws import Verdict
 from jaxlm.optim import AdamW
 from jaxlm.parallel.config import MeshConfig
-from jaxlm.parallel.mesh import AXES
+from jaxlm.parallel.mesh import asked_sizes
 from jaxlm.parallel.placement import Ahead, place
 from jaxlm.parallel.shardings import axis_names
 from jaxlm.run.assemble import Materials, assemble, model_of
@@ -61,7 +61,7 @@ def _compare(config: RunConfig, materials: Materials) -> Iterator[tuple[str, Ver
         computed = replace(config, model=config.model.computed(dtype=dtype))
         alone = losses(computed, materials, MeshConfig(data=1))
         for mesh in mixtures(model_of(config, materials.tokenizer)):
-            axes = ", ".join(f"{name} {size}" for name, size in _sizes(mesh).items() if size > 1)
+            axes = ", ".join(f"{name} {size}" for name, size in asked_sizes(mesh).items() if size > 1)
             found = losses(computed, materials, mesh)
             worst = float(np.max(np.abs(found - alone) / np.abs(alone)))
             yield dtype, Verdict.within(f"{axes}: the losses of {STEPS} steps", worst, bound)
@@ -81,7 +81,7 @@ def mixtures(model: Any) -> Iterator[MeshConfig]:
 
 def losses(config: RunConfig, materials: Materials, mesh: MeshConfig) -> np.ndarray:
     """Of each step, [STEPS]."""
-    devices = jax.devices()[: prod(_sizes(mesh).values())]
+    devices = jax.devices()[: prod(asked_sizes(mesh).values())]
     run = assemble(replace(config, mesh=mesh), materials, Path(), devices=devices)
     state, update = init_state(run.model, run.layout, run.train.seed, run.partitioner), jitted_step(run)
     batches = Ahead(run.batches(0), partial(place, partitioner=run.partitioner, num_rows=run.padded_size))
@@ -93,7 +93,3 @@ def losses(config: RunConfig, materials: Materials, mesh: MeshConfig) -> np.ndar
         return np.array(found)
     finally:
         batches.close()
-
-
-def _sizes(mesh: MeshConfig) -> dict[str, int]:
-    return {axis: getattr(mesh, axis) for axis in AXES}
