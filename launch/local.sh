@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # launch/local.sh NUM_PROCESSES RECIPE [ARG...]: `jaxlm train` in several processes on this machine.
 #
-# On a CPU each has DEVICES_PER_PROCESS simulated devices (default 1). The exit code is 0 only if all gave it, else 1 or 2 if
+# On a CPU each has DEVICES_PER_PROCESS simulated devices (default 1), else a GPU of its own. The exit code is 0 only if all gave it, else 1 or 2 if
 # any did, else 75 (stopped, state saved), else 76 (a process was lost). JAXLM_PORT chooses the port where they meet.
 set -u
 
@@ -17,6 +17,9 @@ shift
 if [ -n "${DEVICES_PER_PROCESS:-}" ] || [ "${JAX_PLATFORMS:-}" = cpu ]; then
   export JAX_PLATFORMS="${JAX_PLATFORMS:-cpu}"
   export XLA_FLAGS="--xla_force_host_platform_device_count=${DEVICES_PER_PROCESS:-1} ${XLA_FLAGS:-}"
+  gpu_each=''
+else
+  gpu_each=1
 fi
 # Two runs on one machine rarely draw the same port, below those that the system gives away by itself.
 export JAX_COORDINATOR_ADDRESS="127.0.0.1:${JAXLM_PORT:-$((10000 + 2 * (RANDOM % 10000)))}" JAX_NUM_PROCESSES="$count"
@@ -25,6 +28,8 @@ pids=() codes=()
 # They agree among themselves when to stop, so it is enough to tell one.
 trap '[ ${#pids[@]} -eq 0 ] || kill -TERM "${pids[0]}" 2>/dev/null' TERM INT
 for ((i = 0; i < count; i++)); do
+  # Counted among those that CUDA_VISIBLE_DEVICES leaves. That itself stays: NCCL is to see the other GPUs, for their links.
+  [ -z "$gpu_each" ] || export JAX_LOCAL_DEVICE_IDS="$i"
   if [ "$i" -eq 0 ]; then
     JAX_PROCESS_ID=0 jaxlm train "$@" </dev/null &
   else

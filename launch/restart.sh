@@ -2,7 +2,8 @@
 # launch/restart.sh COMMAND [ARG...]: runs a command, and again each time it ends with 75 (stopped by a signal, state saved) or
 # 76 (another process of the run was lost); never on 1 or 2, which come again.
 #
-# SIGTERM and Ctrl-C to this script go on to the command, once each, and end the restarts. Its exit code is the command's.
+# SIGTERM and Ctrl-C to this script go on to the command, once each, and end the restarts. SIGUSR1 ends them alone: where several
+# hosts are to stop, each is told so first, or one would start again that hears of it last. Its exit code is the command's.
 set -mu # -m: the command has a process group of its own, so a terminal's Ctrl-C reaches it through here alone
 
 if [ $# -eq 0 ]; then
@@ -17,6 +18,7 @@ pass_on() {
 }
 trap 'pass_on TERM' TERM
 trap 'pass_on INT' INT
+trap 'stopped=1 signalled=1' USR1
 
 while :; do
   "$@" </dev/null &
@@ -28,6 +30,7 @@ while :; do
     [ -n "$signalled" ] || break
   done
   if { [ "$code" -ne 75 ] && [ "$code" -ne 76 ]; } || [ -n "$stopped" ]; then
+    [ "$code" -eq 0 ] || echo "launch/restart.sh: ended with exit code $code" >&2
     exit "$code"
   fi
   # Where a host cannot come back the others would wait for it for ever.

@@ -1,6 +1,5 @@
 """The scripts of launch/, in front of a stand-in for `jaxlm`."""
 
-import os
 import shutil
 import signal
 import subprocess
@@ -12,13 +11,6 @@ import pytest
 
 LAUNCH = Path(__file__).parents[2] / "launch"
 
-STAND_IN = """#!/bin/sh
-echo "$@"
-env | grep -E '^(JAX_[A-Z_]*|XLA_FLAGS|XLA_CLIENT_MEM_FRACTION)='
-echo once >> started
-exit $(sed -n "$(wc -l < started)p" codes)
-"""
-
 WAITS = """
 import signal, sys, time
 signal.signal(signal.SIGTERM, lambda *_: (time.sleep(0.3), print("saved", flush=True), sys.exit(75)))
@@ -26,47 +18,6 @@ signal.signal(signal.SIGINT, lambda *_: (print("Ctrl-C", flush=True), sys.exit(7
 print("started", flush=True)
 time.sleep(60)
 """
-
-
-@pytest.fixture
-def script(tmp_path):
-    """Runs a script where `jaxlm` ends with each of these codes in turn; returns (exit code, stdout, number of starts)."""
-
-    def run(name: str, *args: str, codes=(0,), **environment: str) -> tuple[int, list[str], int]:
-        stand_in = tmp_path / "jaxlm"
-        stand_in.write_text(STAND_IN)
-        stand_in.chmod(0o755)
-        (tmp_path / "codes").write_text("".join(f"{code}\n" for code in codes))
-        clean = {key: value for key, value in os.environ.items() if not key.startswith(("JAX_", "XLA_", "TPU_"))}
-        path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
-        done = subprocess.run(
-            [LAUNCH / name, *args], cwd=tmp_path, env={**clean, "PATH": path, **environment}, capture_output=True, text=True
-        )
-        started = tmp_path / "started"
-        return done.returncode, done.stdout.splitlines(), len(started.read_text().splitlines()) if started.exists() else 0
-
-    return run
-
-
-def test_all_gpus_in_one_process_and_no_silent_cpu(script):
-    code, lines, _ = script("multi_gpu.sh", "nano/gpt2", "--text", "two words")
-    assert code == 0
-    assert lines[0] == "train nano/gpt2 --text two words"
-    assert {"JAX_PLATFORMS=cuda", "XLA_CLIENT_MEM_FRACTION=0.92"} <= set(lines)
-
-
-def test_what_the_environment_says_stays(script):
-    _, lines, _ = script("multi_gpu.sh", "x", JAX_PLATFORMS="cpu", XLA_FLAGS="--mine=1", XLA_PYTHON_CLIENT_MEM_FRACTION="0.5")
-    assert "JAX_PLATFORMS=cpu" in lines
-    assert any(line.endswith(" --mine=1") for line in lines), "a user's flag comes last, so it wins"
-    assert not any(line.startswith("XLA_CLIENT_MEM_FRACTION") for line in lines), "jax refuses both names at once"
-
-
-def test_its_flag_is_one_that_this_xla_knows(script):
-    _, lines, _ = script("multi_gpu.sh", "x")
-    flags = next(line.partition("=")[2] for line in lines if line.startswith("XLA_FLAGS="))
-    environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
-    subprocess.run([sys.executable, "-c", "import jax; jax.devices()"], env=environment, check=True)
 
 
 def test_each_process_of_this_machine_is_told_which_it_is(script):
@@ -99,6 +50,11 @@ def test_it_starts_again_after_75_and_76_alone(script, codes, expected):
     assert (code, starts) == expected
 
 
+def test_it_says_with_what_it_ended(script):
+    script("restart.sh", "jaxlm", codes=(75, 2))
+    assert script.said.splitlines()[1:] == ["launch/restart.sh: ended with exit code 2"]
+
+
 @pytest.mark.parametrize(("number", "said"), [(signal.SIGTERM, "saved"), (signal.SIGINT, "Ctrl-C")])
 def test_a_signal_is_passed_on_and_ends_the_restarts(number, said):
     process = subprocess.Popen(
@@ -114,6 +70,21 @@ def test_a_signal_is_passed_on_and_ends_the_restarts(number, said):
     process.send_signal(number)
     rest, _ = process.communicate(timeout=20)
     assert (rest, process.returncode) == (f"{said}\n", 75)
+
+
+def test_a_run_that_others_stop_is_not_begun_again_once_it_was_told(tmp_path):
+    """SIGUSR1 leaves the command alone: here it ends with 75 a while later, by itself."""
+    command = "echo started; while [ ! -e go ]; do sleep 0.05; done; exit 75"
+    words = [LAUNCH / "restart.sh", "bash", "-c", command]
+    process = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert process.stdout
+    assert process.stdout.readline() == "started\n"
+    process.send_signal(signal.SIGUSR1)
+    time.sleep(0.2)
+    assert process.poll() is None
+    (tmp_path / "go").touch()
+    rest, _ = process.communicate(timeout=20)
+    assert (rest, process.returncode) == ("", 75)
 
 
 @pytest.mark.parametrize("name", ["multi_gpu.sh", "tpu_vm.sh", "restart.sh", "local.sh", "slurm.sbatch"])
