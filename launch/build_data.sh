@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # launch/build_data.sh RECIPE [ARG...]: the token store of a run, made by one process before several train: of those none does it.
 #
-# It takes what `jaxlm train` takes; `jaxlm data build` has no --run-dir.
+# It takes what `jaxlm train` takes; `jaxlm data build` has no --run-dir and no --from.
 set -u
 
 build=() skip=''
 for word in "$@"; do
   case "$word" in
-    --run-dir) skip=1 ;;
-    --run-dir=*) ;;
+    --run[-_]dir | --from) skip=1 ;;
+    --run[-_]dir=* | --from=*) ;;
     *) [ -n "$skip" ] || build+=("$word"); skip='' ;;
   esac
 done
