@@ -87,7 +87,7 @@ def test_a_run_that_others_stop_is_not_begun_again_once_it_was_told(tmp_path):
     assert (rest, process.returncode) == ("", 75)
 
 
-@pytest.mark.parametrize("name", ["multi_gpu.sh", "tpu_vm.sh", "restart.sh", "local.sh", "slurm.sbatch"])
+@pytest.mark.parametrize("name", ["multi_gpu.sh", "tpu_vm.sh", "tpu_pod.sh", "restart.sh", "local.sh", "slurm.sbatch"])
 def test_without_a_recipe_it_says_its_usage(script, name):
     assert script(name) == (2, [], 0)
 
