@@ -28,10 +28,14 @@ DOCUMENTS = sorted(
 )
 LANGUAGES = {"sh", "console", "python", "text", "json", "toml"}
 OTHERS = {
+    "apt-get",
     "cd",
+    "docker",
+    "export",
     "git",
     "head",
     "kill",
+    "kubectl",
     "mkdocs",
     "mypy",
     "pip",
@@ -39,6 +43,7 @@ OTHERS = {
     "python",
     "python3",
     "ruff",
+    "sbatch",
     "source",
     "tail",
     "tensorboard",
