@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # launch/local.sh NUM_PROCESSES RECIPE [ARG...]: `jaxlm train` in several processes on this machine.
 #
-# On a CPU each has DEVICES_PER_PROCESS simulated devices (default 1), else a GPU of its own. The exit code is 0 only if all gave it, else 1 or 2 if
-# any did, else 75 (stopped, state saved), else 76 (a process was lost). JAXLM_PORT chooses the port where they meet.
+# On a CPU each has DEVICES_PER_PROCESS simulated devices (default 1), else a GPU of its own. The exit code is 0 only if all gave
+# it, else 1 or 2 if any did, else 75 (stopped, state saved), else 76 (a process was lost). JAXLM_PORT chooses the port where they
+# meet.
 set -u
 
 if [ $# -lt 2 ] || ! [ "$1" -ge 1 ] 2>/dev/null; then

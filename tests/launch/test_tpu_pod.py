@@ -73,7 +73,7 @@ class Pod:
         """Waits for it in both logs."""
         begun = time.monotonic()
         while not all(text in self.log(host) for host in (0, 1)):
-            assert time.monotonic() - begun < 20, (self.log(0), self.log(1))
+            assert time.monotonic() - begun < 60, (self.log(0), self.log(1))
             time.sleep(0.05)
 
 
