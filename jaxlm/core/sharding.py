@@ -14,6 +14,13 @@ from typing import Any, Protocol
 class Resolver(Protocol):
     """What logical names mean on a mesh."""
 
+    @property
+    def platform(self) -> str:
+        """That of the mesh's devices."""
+
+    def cuts(self, name: str) -> bool:
+        """Whether several devices share a dim of this name out."""
+
     def __call__(self, x: Any, names: tuple[str | None, ...]) -> Any:
         """`x`, constrained."""
 
@@ -41,6 +48,20 @@ def within_shards(function: Callable[..., Any], rows: Sequence[Any], whole: Sequ
     """
     resolver = _resolver.get()
     return function(*rows, *whole) if resolver is None else resolver.within_shards(function, rows, whole)
+
+
+def is_cut(name: str) -> bool:
+    """Whether several devices share a dim of this logical name out."""
+    resolver = _resolver.get()
+    return resolver is not None and resolver.cuts(name)
+
+
+def platform() -> str:
+    """What the step is compiled for, "cpu", "gpu" or "tpu": the mesh's, which may be another machine's, else this process's."""
+    import jax
+
+    resolver = _resolver.get()
+    return jax.default_backend() if resolver is None else resolver.platform
 
 
 @contextmanager

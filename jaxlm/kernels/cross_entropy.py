@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from jaxlm.core.readout import Readout
+from jaxlm.core.sharding import constrain
 from jaxlm.kernels.project import project
 
 
@@ -83,7 +84,9 @@ def _forward(
     hidden: Array, table_WCD: Array, bias_WC: Array, targets_BL: Array, V: int, soft_cap: float | None
 ) -> tuple[Scores, Any]:
     W, C, _ = table_WCD.shape
-    logits_of = partial(block_logits, hidden, table_WCD, bias_WC, soft_cap)
+
+    def logits_of(c: Any) -> Array:
+        return block_logits(hidden, block_of(table_WCD, c, hidden.dtype), bias_WC, soft_cap, c)
 
     def add(before: Scores, c: Any, logits_BLW: Array) -> Scores:
         real_W, is_target_BLW = real_ids(W, C, c, V), _is_target(W, C, c, targets_BL)
@@ -111,7 +114,8 @@ def _backward(V: int, soft_cap: float | None, kept: Any, cotangent: Scores) -> t
 
     def add(c: Any, before: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         to_hidden, to_table_WCD, to_bias_WC = before
-        logits_BLW = block_logits(hidden, table_WCD, bias_WC, soft_cap, c) if logits_BLV is None else logits_BLV
+        block_WD = block_of(table_WCD, c, hidden.dtype)
+        logits_BLW = block_logits(hidden, block_WD, bias_WC, soft_cap, c) if logits_BLV is None else logits_BLV
         softmax_BLW = jnp.exp(logits_BLW - total_BL[..., None])
         slope_BLW = softmax_BLW * cotangent.logsumexp[..., None] + cotangent.mean[..., None] / V
         slope_BLW += jnp.where(_is_target(W, C, c, targets_BL), cotangent.target[..., None], 0)
@@ -122,7 +126,7 @@ def _backward(V: int, soft_cap: float | None, kept: Any, cotangent: Scores) -> t
         narrow_BLW = slope_BLW.astype(hidden.dtype)
         to_block_DW = hidden.reshape(-1, D).T @ narrow_BLW.reshape(-1, W)  # of two matrices, as in `project`
         return (
-            to_hidden + project(narrow_BLW, _block(table_WCD, c)),
+            to_hidden + project(narrow_BLW, block_WD),
             _with_block(to_table_WCD, to_block_DW.T, c),
             _with_block(to_bias_WC, slope_BLW.sum((0, 1)), c),
         )
@@ -132,9 +136,14 @@ def _backward(V: int, soft_cap: float | None, kept: Any, cotangent: Scores) -> t
     return to_hidden.astype(hidden.dtype), to_table_WCD, to_bias_WC, None
 
 
-def block_logits(hidden: Array, table_WCD: Array, bias_WC: Array, soft_cap: float | None, c: Any) -> Array:
+def block_logits(hidden: Array, block_WD: Array, bias_WC: Array, soft_cap: float | None, c: Any) -> Array:
     """Of the ids of block c."""
-    return Readout(hidden, _block(table_WCD, c), _block(bias_WC, c), table_WCD.shape[0], soft_cap).logits()
+    return Readout(hidden, block_WD, _block(bias_WC, c), block_WD.shape[0], soft_cap).logits()
+
+
+def block_of(table_WCD: Array, c: Any, dtype: Any) -> Array:
+    """[W, D]: block c, whole in D, so that devices send each other its rows once for all that is computed with it."""
+    return constrain(_block(table_WCD, c).astype(dtype), "vocab", None)
 
 
 def _block(x_WC: Array, c: Any) -> Array:

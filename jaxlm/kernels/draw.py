@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int
 
 from jaxlm.core.readout import Readout
-from jaxlm.kernels.cross_entropy import block_logits, fine_blocks, in_blocks, real_ids
+from jaxlm.kernels.cross_entropy import block_logits, block_of, fine_blocks, in_blocks, real_ids
 
 
 class Drawn(NamedTuple):
@@ -57,7 +57,7 @@ def _over_blocks(readout: Readout, C: int, add: Callable[[Any, Array, Any], Any]
     W = table_WCD.shape[0]
 
     def step(c: Any, before: Any) -> Any:
-        logits_BMW = block_logits(hidden, table_WCD, bias_WC, readout.soft_cap, c)
+        logits_BMW = block_logits(hidden, block_of(table_WCD, c, hidden.dtype), bias_WC, readout.soft_cap, c)
         if (real_W := real_ids(W, C, c, readout.vocab_size)) is not None:
             logits_BMW = jnp.where(real_W, logits_BMW, -jnp.inf)
         return add(c, logits_BMW, before)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxlm.core.lookup import choose
-from jaxlm.core.sharding import constrain, within_shards
+from jaxlm.core.sharding import constrain, platform, within_shards
 
 KERNELS = {
     "plain": "jaxlm.kernels.experts:plain",
@@ -41,10 +41,10 @@ def mix(
     """Sum over the C experts that a token takes of share x expert(token).
 
     Args:
-      kernel: a name of KERNELS, or "auto": "plain" where the process computes on CPUs, else "grouped".
+      kernel: a name of KERNELS, or "auto": "plain" on CPUs, else "grouped".
     """
     if kernel == "auto":
-        kernel = "plain" if jax.default_backend() == "cpu" else "grouped"
+        kernel = "plain" if platform() == "cpu" else "grouped"
     return choose(KERNELS, kernel, "kernel")(x_BLD, chosen_BLC, share_BLC, weights)
 
 

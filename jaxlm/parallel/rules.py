@@ -56,6 +56,11 @@ class Partitioner:
         return replace(self, rules=self.optimizer_rules)
 
     @property
+    def platform(self) -> str:
+        """That of the devices: "cpu", "gpu" or "tpu", also where the mesh is another machine's."""
+        return str(self.mesh.devices.flat[0].platform)
+
+    @property
     def copied(self) -> NamedSharding:
         """Of an array that every device holds whole."""
         return NamedSharding(self.mesh, P())
@@ -101,6 +106,9 @@ class Partitioner:
     def rows(self, shape: tuple[int, ...]) -> NamedSharding:
         """Of an array whose first dim is the batch's rows."""
         return self.sharding(("batch", *[None] * (len(shape) - 1)), shape)
+
+    def cuts(self, name: str) -> bool:
+        return any(self.mesh.shape[axis] > 1 for axis in self.rules[name])
 
     def __call__(self, x: Any, names: tuple[str | None, ...]) -> Any:
         sharding = self.sharding(names, x.shape)

@@ -1,6 +1,7 @@
 """What all layers share: settings that build a module, parameters with named axes, the context of a call."""
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -9,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxlm.core.noise import purpose_id
+from jaxlm.core.sharding import constrain, is_cut
 
 
 class Settings:
@@ -99,6 +101,25 @@ def param(module: nn.Module, name: str, init: Any, shape: tuple[int, ...], axes:
     """A float32 parameter of `module` whose dims bear logical axis names."""
     assert len(shape) == len(axes), f"parameter {name!r}: {len(axes)} axis names for shape {shape}"
     return module.param(name, nn.with_logical_partitioning(init, axes), shape, jnp.float32)
+
+
+def weight(module: nn.Module, name: str, init: Any, shape: tuple[int, ...], axes: tuple[str, ...], dtype: Any) -> Array:
+    """A parameter as products take it: in their dtype, and whole along `embed` where that is cut (ZeRO-3, arXiv:1910.02054).
+
+    Said here, once: else each product asks for its own form of it, and devices send it as often. It is not kept for the backward
+    pass, which gathers it again, and its gradient is cut as the parameter is.
+    """
+    cast = param(module, name, init, shape, axes).astype(dtype)
+    return _whole(cast, axes) if is_cut("embed") else cast
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(1,))
+def _whole(x: Array, axes: tuple[str, ...]) -> Array:
+    kept = constrain(x, *axes)  # what the backward pass gathers anew lies as the parameter does
+    return constrain(kept, *(None if axis == "embed" else axis for axis in axes))
+
+
+_whole.defvjp(lambda x, axes: (_whole(x, axes), None), lambda axes, _, slope: (constrain(slope, *axes),))
 
 
 def add_loss(module: nn.Module, name: str, rows_B: Array) -> None:

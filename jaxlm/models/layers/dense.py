@@ -4,7 +4,7 @@ import flax.linen as nn
 from jaxtyping import Array, Float
 
 from jaxlm.kernels.project import project
-from jaxlm.models.layers.base import normal, param
+from jaxlm.models.layers.base import normal, param, weight
 
 
 class DenseModule(nn.Module):
@@ -21,5 +21,5 @@ class DenseModule(nn.Module):
 def dense(module: nn.Module, name: str, x: Float[Array, "... D"], width: int, stddev: float | None) -> Float[Array, "... W"]:
     """x @ kernel + bias, in x's dtype; the parameters of `module` are `name` and `name_bias`."""
     D = x.shape[-1]
-    kernel_DW = param(module, name, normal(stddev, D), (D, width), ("embed", "features"))
+    kernel_DW = weight(module, name, normal(stddev, D), (D, width), ("embed", "features"), x.dtype)
     return project(x, kernel_DW) + param(module, f"{name}_bias", nn.initializers.zeros, (width,), ("features",)).astype(x.dtype)

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 
 from jaxlm.core.sharding import constrain
 from jaxlm.kernels.project import project
-from jaxlm.models.layers.base import Context, Settings, dropout, normal, param
+from jaxlm.models.layers.base import Context, Settings, dropout, normal, param, weight
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "gelu": partial(jax.nn.gelu, approximate=True),  # GPT-2's tanh form
@@ -57,7 +57,7 @@ class MLPModule(nn.Module):
             h_BLF = h_BLF * self.up("up", x_BLD)
         h_BLF = dropout(constrain(h_BLF, "batch", "length", "mlp"), s.dropout, context.noise_B, "mlp hidden")
         # kept as [D, F]: its gradient is the faster product on CPUs, and elsewhere the orientation is free
-        down_DF = param(self, "down", normal(s.output_stddev, F), (D, F), ("embed", "mlp"))
+        down_DF = weight(self, "down", normal(s.output_stddev, F), (D, F), ("embed", "mlp"), h_BLF.dtype)
         y_BLD = project(h_BLF, down_DF.T)
         if s.bias:
             y_BLD = y_BLD + param(self, "down_bias", nn.initializers.zeros, (D,), ("embed",)).astype(x_BLD.dtype)
@@ -65,7 +65,7 @@ class MLPModule(nn.Module):
 
     def up(self, name: str, x_BLD: Float[Array, "B L D"]) -> Float[Array, "B L F"]:
         s, D, F = self.settings, x_BLD.shape[-1], self.settings.mlp_dim
-        kernel_DF = param(self, name, normal(s.stddev, D), (D, F), ("embed", "mlp"))
+        kernel_DF = weight(self, name, normal(s.stddev, D), (D, F), ("embed", "mlp"), x_BLD.dtype)
         h_BLF = project(x_BLD, kernel_DF)
         if s.bias:
             h_BLF = h_BLF + param(self, f"{name}_bias", nn.initializers.zeros, (F,), ("mlp",)).astype(x_BLD.dtype)

@@ -11,7 +11,7 @@ from jaxlm.core import ConfigError
 from jaxlm.core.errors import require_above, require_at_least, require_fraction
 from jaxlm.core.sharding import constrain
 from jaxlm.kernels.project import project
-from jaxlm.models.layers.base import Context, Settings, dropout, normal, param
+from jaxlm.models.layers.base import Context, Settings, dropout, normal, param, weight
 
 KeyValue = tuple[Array, Array]
 """Cached keys and values of one layer, each [B, S, G, K]."""
@@ -87,7 +87,8 @@ class ProjectionsModule(nn.Module):
 
     def output(self, mixed_BLHK: Float[Array, "B L H K"], D: int) -> Float[Array, "B L D"]:
         s, (H, K) = self.settings, mixed_BLHK.shape[2:]
-        out_HKD = param(self, "out", normal(s.output_stddev, H * K), (H, K, D), ("heads", "head_dim", "embed"))
+        axes = "heads", "head_dim", "embed"
+        out_HKD = weight(self, "out", normal(s.output_stddev, H * K), (H, K, D), axes, mixed_BLHK.dtype)
         y_BLD = project(mixed_BLHK, out_HKD, contracted=2)
         if s.bias:
             y_BLD = y_BLD + param(self, "out_bias", nn.initializers.zeros, (D,), ("embed",)).astype(y_BLD.dtype)
@@ -100,7 +101,7 @@ class ProjectionsModule(nn.Module):
 
     def _into_heads(self, name: str, x: Float[Array, "B L D"], heads: int, axis: str, stddev: float | None) -> Array:
         D, K = x.shape[-1], self.settings.head_size(x.shape[-1])
-        y = project(x, param(self, name, normal(stddev, D), (D, heads, K), ("embed", axis, "head_dim")))
+        y = project(x, weight(self, name, normal(stddev, D), (D, heads, K), ("embed", axis, "head_dim"), x.dtype))
         if self.settings.bias:
             y = y + param(self, f"{name}_bias", nn.initializers.zeros, (heads, K), (axis, "head_dim")).astype(x.dtype)
         return constrain(y, "batch", "length", axis, None)

@@ -8,17 +8,26 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxlm.core.sharding import is_cut
 from jaxlm.models.layers.base import Context, Settings
 from jaxlm.models.layers.block import Block
 
+
+def computed(primitive: Any, *_: Any, **params: Any) -> bool:
+    """A policy: everything is kept as it was computed, before it was turned or sent. So weights that were gathered for a layer
+    are not, and are gathered again (`base.weight`, whose call of a `custom_vjp` holds nothing but that)."""
+    names = [step.primitive.name for step in params["call_jaxpr"].eqns] if "call_jaxpr" in params else [primitive.name]
+    return not set(names) <= {"sharding_constraint", "reshape", "transpose"}
+
+
 REMAT = {
-    "none": None,
-    "full": "nothing_saveable",
-    "dots": "dots_with_no_batch_dims_saveable",
-    "all_dots": "dots_saveable",
+    "none": computed,
+    "full": jax.checkpoint_policies.nothing_saveable,
+    "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
+    "all_dots": jax.checkpoint_policies.dots_saveable,
 }
 """What the backward pass keeps instead of computing it again: everything; nothing but each block's input; the products
-with parameters; all products. Values are names of `jax.checkpoint_policies`."""
+with parameters; all products."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +43,8 @@ class Stack(Settings):
 
     def build(self, name: str, *, remat: str = "none", unroll: bool = False) -> nn.Module:
         repeat: Any = Repeat
-        policy = REMAT[remat]
-        if policy is not None:
-            repeat = nn.remat(Repeat, prevent_cse=False, policy=getattr(jax.checkpoint_policies, policy))
+        if remat != "none" or is_cut("embed"):
+            repeat = nn.remat(Repeat, prevent_cse=False, policy=REMAT[remat])
         scanned = nn.scan(
             repeat,
             variable_axes={"aux": 0} if self.shared else {"params": 0, "aux": 0},
