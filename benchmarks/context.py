@@ -22,9 +22,10 @@ import numpy as np
 from jaxlm.core import Vocab
 from jaxlm.core.noise import device_key
 from jaxlm.data import Batches, iterate
-from jaxlm.run.assemble import examples, model_of
+from jaxlm.run.assemble import examples
 from jaxlm.run.inspect import run_materials
 from jaxlm.run.loaded import restored_params, run_folder
+from jaxlm.run.program import model_of
 from jaxlm.run.saved import read_config
 
 Batch = dict[str, np.ndarray]
@@ -69,7 +70,7 @@ def measure(where: str, num_rows: int, trust: bool) -> Mapping[str, Any]:
     folder = run_folder(where)
     config = read_config(folder.config, trust=trust)
     materials = run_materials(config, folder)
-    model, vocab = model_of(config, materials.tokenizer), materials.tokenizer.vocab
+    model, vocab = model_of(config, materials.tokenizer.vocab), materials.tokenizer.vocab
     params = restored_params(folder, model)
     loss = jax.jit(lambda params, batch: config.objective.loss(model.eval(), params, batch, device_key(0, "evaluation")))
     rows = examples(config, materials, "validation")

@@ -23,12 +23,20 @@ class Preparer(Protocol):
 
     num_windows: int
     overlap: int
+    streams: tuple[str, ...]
 
     def raw_length(self, seq_len: int) -> int: ...
 
     def prepare(self, windows: tuple[Window, ...], rng: Any, vocab: Vocab, seq_len: int) -> Example: ...
 
     def weights(self, batch: Example) -> Mapping[str, Any]: ...
+
+
+def padding_row(objective: Preparer, vocab: Vocab, seq_len: int) -> Example:
+    """A row of weight 0, made of empty windows; it has the fields, lengths and number formats of all rows."""
+    empty = Window.empty(objective.raw_length(seq_len), objective.streams[1:])
+    rng: Any = LazyGenerator(0, "prepare", PADDING)
+    return objective.prepare((empty,) * objective.num_windows, rng, vocab, seq_len)
 
 
 class Examples:
@@ -114,13 +122,10 @@ class Examples:
         return self._numbers(position, *(int(a[0]) for a in self.locate(np.array([position]))))
 
     def _prepare(self, position: int, place: tuple[int, int, int] | None) -> Example:
-        rng: Any = LazyGenerator(self.seed, "prepare", position)
         if place is None:
-            empty = Window.empty(self.objective.raw_length(self.seq_len), self.readers[0].streams[1:])
-            windows: tuple[Window, ...] = (empty,) * self.objective.num_windows
-        else:
-            windows = self._windows(position, *place)
-        return self.objective.prepare(windows, rng, self.vocab, self.seq_len)
+            return padding_row(self.objective, self.vocab, self.seq_len)
+        rng: Any = LazyGenerator(self.seed, "prepare", position)
+        return self.objective.prepare(self._windows(position, *place), rng, self.vocab, self.seq_len)
 
     def _windows(self, position: int, source: int, index: int, epoch: int) -> tuple[Window, ...]:
         reader = self.readers[source]

@@ -17,7 +17,7 @@ from jaxlm.parallel.peers import Peers
 from jaxlm.parallel.rules import Partitioner
 from jaxlm.parallel.start import find_place, joined, keep_compiled
 from jaxlm.report.ending import Own, show_ending
-from jaxlm.run.assemble import Materials, assemble, check_config, examples, model_of
+from jaxlm.run.assemble import Materials, assemble, examples
 from jaxlm.run.check import as_path, kind
 from jaxlm.run.config import RunConfig, with_schedule_length
 from jaxlm.run.difference import Difference
@@ -37,6 +37,7 @@ from jaxlm.run.loaded import (
 from jaxlm.run.lock import lock_folder
 from jaxlm.run.overview import overview
 from jaxlm.run.prepared import prepared
+from jaxlm.run.program import check_config, model_of
 from jaxlm.run.recipe import Recipe, recipe_of
 from jaxlm.run.saved import needs_trust, read_data, read_json
 from jaxlm.run.text import Text, store_for, text_of, tokenizer_for
@@ -191,7 +192,7 @@ def build_data(recipe: Recipe, say: Say = print) -> Mapping[str, Any]:
     check_config(config)
     text = text_of(config, recipe.module)
     tokenizer = tokenizer_for(config.tokenizer, text, say)
-    model_of(config, tokenizer)
+    model_of(config, tokenizer.vocab)
     store = store_for(text, tokenizer, say)
     rows, _ = (examples(config, Materials(tokenizer, store), split) for split in ("train", "validation"))
     prepared(rows)
@@ -212,7 +213,7 @@ def _origin(config: RunConfig, start_from: str, trust: bool) -> _Origin:
     folder = run_folder(start_from, "--from")
     newest_step(folder)
     model, tokenizer = model_and_tokenizer(folder, trust=trust)
-    _require_same_shapes(model_of(config, tokenizer), model, start_from)
+    _require_same_shapes(model_of(config, tokenizer.vocab), model, start_from)
     require_stored(folder, nn.unbox(model.abstract_params()))
     return _Origin(start_from, folder, model, tokenizer)
 
@@ -225,7 +226,7 @@ def _materials(config: RunConfig, text: Text, decision: Decision, origin: _Origi
         return Materials(tokenizer, store_for(text, tokenizer, say, build=build))
     if origin is None:
         tokenizer = tokenizer_for(config.tokenizer, text, say, build=build)
-        model_of(config, tokenizer)  # what the tokenizer lacks is told before all text is encoded
+        model_of(config, tokenizer.vocab)  # what the tokenizer lacks is told before all text is encoded
         return Materials(tokenizer, store_for(text, tokenizer, say, build=build))
     folder, model, tokenizer = origin.folder, origin.model, origin.tokenizer
     say(f"--from {origin.given}: its weights at step {folder.last_step()}, and its tokenizer")

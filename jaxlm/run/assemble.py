@@ -10,22 +10,18 @@ from typing import Any
 from jaxlm.checkpoint.store import CheckpointStore
 from jaxlm.core import ConfigError, Example, RunError
 from jaxlm.data import Batches, Examples, Packing, Part, Store, WindowReader, iterate, pack
-from jaxlm.data.examples import PADDING
-from jaxlm.data.mixture import require_one_each
 from jaxlm.data.store import Split
 from jaxlm.evaluate import held_out_loss
-from jaxlm.models.pair import Pair
-from jaxlm.objectives.base import Objective, require_room, require_sentinels, require_settings_read
+from jaxlm.objectives.base import Objective
 from jaxlm.parallel.peers import Peers
 from jaxlm.parallel.placement import local_rows
-from jaxlm.parallel.rules import Partitioner
 from jaxlm.run.config import RunConfig
 from jaxlm.run.files import RunFolder
-from jaxlm.run.vocab import with_vocab
+from jaxlm.run.program import program_of
 from jaxlm.tokenizer.base import Tokenizer
 from jaxlm.train.log import Log, MetricsFile, TensorBoard, progress
 from jaxlm.train.run import Run, Start
-from jaxlm.train.state import init_state, layout, restart
+from jaxlm.train.state import init_state, restart
 
 log = logging.getLogger(__name__)
 
@@ -62,11 +58,9 @@ def assemble(
       RunError: the text is too short.
     """
     peers = peers or Peers()
-    model = model_of(config, materials.tokenizer)
-    partitioner = Partitioner.of(config.mesh, devices)
-    num_rows = padded_rows(config, partitioner)
+    program = program_of(config, materials.tokenizer.vocab, devices)
+    model, partitioner, plan, num_rows = program.model, program.partitioner, program.layout, program.padded_size
     rows = local_rows(partitioner, num_rows)
-    plan = layout(model, config.optimizer, partitioner)
     train_examples, validation = (examples(config, materials, split) for split in ("train", "validation"))
     batch_size = config.train.batch_size
     sizes: dict[str, Any] = {"batch_size": batch_size, "padded_size": num_rows, "rows": rows}
@@ -103,113 +97,18 @@ def assemble(
         config.mesh.meeting_seconds,
     )
     return Run(
+        **vars(program),
         folder=folder,
-        model=model,
-        objective=config.objective,
-        optimizer=config.optimizer,
-        train=config.train,
         log=config.log,
         checkpoint=config.checkpoint,
-        partitioner=partitioner,
         peers=peers,
         meeting_seconds=config.mesh.meeting_seconds,
-        layout=plan,
-        lengths=row_lengths(train_examples),
-        padded_size=num_rows,
         start=start,
         batches=batches,
         evaluate=evaluate,
         logs=lambda step: open_logs(config, RunFolder(folder), step) if peers.index == 0 else [],
         meta=dict(meta or {}),
     )
-
-
-def check_config(config: RunConfig) -> None:
-    """What can be known to be wrong before any text is read.
-
-    Raises:
-      ConfigError: the model does not fit the objective or the rows, or weights the sources; it names the key.
-    """
-    model, objective = config.model, config.objective
-    model.check()
-    require_settings_read(objective)
-    require_room(objective, config.data.seq_len)
-    if (has := getattr(config.tokenizer, "num_sentinels", None)) is not None:
-        require_sentinels(objective, config.data.seq_len, has)
-    for name in ("weights", "final_weights"):
-        if weights := getattr(config.data, name):
-            require_one_each(name, weights, len(config.data.sources))
-    if objective.encoder and not model.encoder:
-        raise ConfigError(
-            f"objective {type(objective).__name__} needs an encoder-decoder and the model has no encoder; use transformer_2017, t5 "
-            "or modern(encoder_layers=...), or another objective"
-        )
-    if model.encoder and not objective.encoder:
-        raise ConfigError(
-            f"objective {type(objective).__name__} gives the model's encoder nothing to read; use a model without one, such as "
-            "gpt2, or an objective for an encoder-decoder"
-        )
-    if objective.pair and not isinstance(model, Pair):
-        raise ConfigError(
-            f"objective {type(objective).__name__} needs a pair of generator and discriminator and the model is one transformer; "
-            "use electra, or another objective"
-        )
-    if isinstance(model, Pair) and not objective.pair:
-        raise ConfigError(
-            f"objective {type(objective).__name__} needs one transformer and the model is a pair of generator and discriminator; "
-            "use bert, or objective ReplacedTokenDetection"
-        )
-    if objective.attention != "any" and model.attention != objective.attention:
-        raise ConfigError(
-            f"objective {type(objective).__name__} needs a {objective.attention} model and model's attention is {model.attention}; "
-            f"use {'gpt2 or llama' if objective.attention == 'causal' else 'bert'}, or another objective"
-        )
-    _require_ends(model, objective)
-    if objective.streams and config.data.packing == "windows":
-        raise ConfigError(
-            f"data.packing='windows' cuts documents, and objective {type(objective).__name__} needs all streams of each whole; "
-            "set it to 'best_fit', or to 'documents' for one a row"
-        )
-    longest = max(seq_len := config.data.seq_len, objective.row_length(seq_len))
-    if model.max_length is not None and longest > model.max_length:
-        which = "is" if longest == seq_len else f"makes rows of {longest} tokens to be written, which is"
-        raise ConfigError(
-            f"data.seq_len={seq_len} {which} more than the model's {model.max_length} positions; "
-            f"shorten it, or set {' and '.join(f'{key}.positions.length' for key in model.embed_keys)} to {longest}"
-        )
-
-
-def _require_ends(model: Any, objective: Objective) -> None:
-    """Raises ConfigError where the model lacks heads or token types that the objective reads."""
-    name = type(objective).__name__
-    missing = [head for head in objective.heads if head not in dict(model.heads)]
-    if missing:
-        raise ConfigError(
-            f"objective {name} reads the head {missing[0]!r} and model.heads are {[head for head, _ in model.heads]}; "
-            f"use bert(..., {missing[0]}=True), or another objective"
-        )
-    if (found := model.embed.num_token_types) < objective.num_token_types:
-        raise ConfigError(
-            f"model.embed.num_token_types={found} and objective {name} tells {objective.num_token_types} kinds of tokens apart; "
-            f"set it to {objective.num_token_types}"
-        )
-
-
-def model_of(config: RunConfig, tokenizer: Tokenizer) -> Any:
-    """The config's model with the tokenizer's vocabulary filled in.
-
-    Raises:
-      ConfigError: as `check_config` does, or the tokenizer lacks what the objective needs.
-    """
-    check_config(config)
-    config.objective.check(tokenizer.vocab, config.data.seq_len)
-    return with_vocab(config.model, tokenizer.vocab.size)
-
-
-def padded_rows(config: RunConfig, partitioner: Partitioner) -> int:
-    """Rows of a batch, filled up to a multiple of microbatches x batch shards."""
-    multiple = config.train.num_microbatches * partitioner.batch_shards
-    return -(-config.train.batch_size // multiple) * multiple
 
 
 def examples(config: RunConfig, materials: Materials, split: Split) -> Examples:
@@ -280,12 +179,6 @@ def _tell_left_out(part: Part, packing: Packing, width: int) -> None:
 def _tell(message: str) -> None:
     """Once, however often the rows are made."""
     log.warning(message)
-
-
-def row_lengths(rows: Examples) -> tuple[int, ...]:
-    """Places of a row's decoder side, and of its encoder's if it has one."""
-    padding = rows.row(PADDING)
-    return tuple(len(padding[name]) for name in ("tokens", "encoder_tokens") if name in padding)
 
 
 def open_logs(config: RunConfig, folder: RunFolder, step: int) -> list[Log]:

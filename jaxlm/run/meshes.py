@@ -18,8 +18,9 @@ from jaxlm.parallel.config import MeshConfig
 from jaxlm.parallel.mesh import asked_sizes
 from jaxlm.parallel.placement import Ahead, place
 from jaxlm.parallel.shardings import axis_names
-from jaxlm.run.assemble import Materials, assemble, model_of
+from jaxlm.run.assemble import Materials, assemble
 from jaxlm.run.config import RunConfig
+from jaxlm.run.program import model_of
 from jaxlm.run.recipe import Recipe
 from jaxlm.run.selftest import LENGTH, require_small
 from jaxlm.run.text import Say, store_for, text_of, tokenizer_for
@@ -52,7 +53,7 @@ def same_on_meshes(recipe: Recipe, say: Say = print) -> Iterator[tuple[str, Verd
     )
     text = text_of(config, recipe.module)
     tokenizer = tokenizer_for(config.tokenizer, text, say)
-    require_small(model_of(config, tokenizer))
+    require_small(model_of(config, tokenizer.vocab))
     return _compare(config, Materials(tokenizer, store_for(text, tokenizer, say)))
 
 
@@ -60,7 +61,7 @@ def _compare(config: RunConfig, materials: Materials) -> Iterator[tuple[str, Ver
     for dtype, bound in BOUNDS.items():
         computed = replace(config, model=config.model.computed(dtype=dtype))
         alone = losses(computed, materials, MeshConfig(data=1))
-        for mesh in mixtures(model_of(config, materials.tokenizer)):
+        for mesh in mixtures(model_of(config, materials.tokenizer.vocab)):
             axes = ", ".join(f"{name} {size}" for name, size in asked_sizes(mesh).items() if size > 1)
             found = losses(computed, materials, mesh)
             worst = float(np.max(np.abs(found - alone) / np.abs(alone)))

@@ -6,7 +6,8 @@ from typing import Any
 
 from jaxlm.core import ConfigError
 from jaxlm.laws import Subject, Verdict, judge
-from jaxlm.run.assemble import Materials, examples, model_of
+from jaxlm.run.assemble import Materials, examples
+from jaxlm.run.program import model_of
 from jaxlm.run.recipe import Recipe
 from jaxlm.run.text import Say, store_for, text_of, tokenizer_for
 
@@ -27,7 +28,7 @@ def selftest(recipe: Recipe, say: Say = print) -> Iterator[tuple[str, Verdict]]:
     config = replace(config, data=replace(config.data, seq_len=min(LENGTH, config.data.seq_len)))
     text = text_of(config, recipe.module)
     tokenizer = tokenizer_for(config.tokenizer, text, say)
-    model = model_of(config, tokenizer).computed(dtype="float32")
+    model = model_of(config, tokenizer.vocab).computed(dtype="float32")
     require_small(model)
     materials = Materials(tokenizer, store_for(text, tokenizer, say))
     rows = examples(config, materials, "train")

@@ -7,19 +7,15 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Any, NamedTuple
 
-import jax
-
 from jaxlm.checkpoint.store import CheckpointStore
 from jaxlm.core import Sums
 from jaxlm.core.errors import Stopped, writing
-from jaxlm.core.sharding import constraints
 from jaxlm.parallel.compiled import compiled_together
 from jaxlm.parallel.placement import Ahead, place
 from jaxlm.train.ledger import Ledger
 from jaxlm.train.log import ROOM, Log
 from jaxlm.train.run import Hook, Run
 from jaxlm.train.state import TrainState, merge
-from jaxlm.train.step import train_step
 from jaxlm.train.waiting import waiting
 from jaxlm.train.watch import StopSignals
 
@@ -100,23 +96,8 @@ def train(run: Run, *, hooks: Sequence[Hook] = ()) -> TrainState:
 
 
 def jitted_step(run: Run) -> Callable[[TrainState, Any], tuple[TrainState, Sums]]:
-    """`train_step` of this run: compiled once, its state donated, every array's sharding given."""
-
-    def step(state: TrainState, batch: Any) -> tuple[TrainState, Sums]:
-        with constraints(run.partitioner):
-            return train_step(
-                state,
-                batch,
-                model=run.model,
-                objective=run.objective,
-                optimizer=run.layout.transformation,
-                num_microbatches=run.train.num_microbatches,
-            )
-
-    rows = run.partitioner.rows((run.padded_size,))
-    shardings = run.layout.shardings
-    jitted = jax.jit(step, in_shardings=(shardings, rows), out_shardings=(shardings, None), donate_argnums=0)
-    return compiled_together(jitted, run.peers, "the first step", run.meeting_seconds)
+    """The run's step, which its processes compile once and together."""
+    return compiled_together(run.jitted(), run.peers, "the first step", run.meeting_seconds)
 
 
 class Due(NamedTuple):

@@ -8,12 +8,11 @@ from typing import Any, NamedTuple, Protocol
 from jaxlm.checkpoint.config import CheckpointConfig
 from jaxlm.checkpoint.store import CheckpointStore
 from jaxlm.core import Example
-from jaxlm.optim import Optimizer
 from jaxlm.parallel.peers import Peers
-from jaxlm.parallel.rules import Partitioner
-from jaxlm.train.config import LogConfig, TrainConfig
+from jaxlm.train.config import LogConfig
 from jaxlm.train.log import Log
-from jaxlm.train.state import Layout, TrainState
+from jaxlm.train.program import Program
+from jaxlm.train.state import TrainState
 
 History = list[list[int]]
 """`[step, position, batch_size]` at each change of the batch size: which rows any step saw."""
@@ -35,26 +34,16 @@ class Hook(Protocol):
 
 
 @dataclass(frozen=True)
-class Run:
-    """Made by `jaxlm.run.assemble`; `jaxlm.train.loop.train` runs it."""
+class Run(Program):
+    """A program with its data, its folder and its processes. Made by `jaxlm.run.assemble`; `jaxlm.train.loop.train` runs it."""
 
     folder: Path
-    model: Any
-    objective: Any
-    optimizer: Optimizer
-    train: TrainConfig
     log: LogConfig
     checkpoint: CheckpointConfig
-    partitioner: Partitioner
     peers: Peers
     """The processes that train it."""
     meeting_seconds: float
     """How long they wait for each other where it may take long: to compile, to save."""
-    layout: Layout
-    lengths: tuple[int, ...]
-    """Places of a row: of the decoder's fields, and of the encoder's where the objective has one."""
-    padded_size: int
-    """Rows of a batch with those of weight 0 that fill microbatches and devices."""
     start: Callable[[CheckpointStore], Start]
     batches: Callable[[int], Iterator[Example]]
     """This process's rows of the batches from a position on."""

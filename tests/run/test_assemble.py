@@ -17,8 +17,9 @@ from jaxlm.objectives import CausalLM, FillInMiddle, MaskedLM, NextSentence, Rep
 from jaxlm.optim import AdamW
 from jaxlm.parallel.config import MeshConfig
 from jaxlm.parallel.rules import Partitioner
-from jaxlm.run.assemble import Materials, assemble, examples, model_of, padded_rows
+from jaxlm.run.assemble import Materials, assemble, examples
 from jaxlm.run.config import RunConfig, with_schedule_length
+from jaxlm.run.program import model_of, padded_rows
 from jaxlm.run.text import store_for, text_of, tokenizer_for
 from jaxlm.tokenizer import Bytes
 from jaxlm.train.config import LogConfig, TrainConfig
@@ -246,14 +247,14 @@ def test_given_weights_are_those_that_a_new_run_begins_with(made, tmp_path):
 )
 def test_what_does_not_fit_is_named(made, change, words):
     with pytest.raises(ConfigError) as error:
-        model_of(change(made.config), made.materials.tokenizer)
+        model_of(change(made.config), made.materials.tokenizer.vocab)
     assert str(error.value) == words.format(size=made.materials.tokenizer.vocab.size)
 
 
 def test_a_larger_vocabulary_of_the_models_own_is_kept(made):
-    wide = model_of(replace(made.config, model=gpt2(**SIZES, vocab_size=999)), made.materials.tokenizer)
+    wide = model_of(replace(made.config, model=gpt2(**SIZES, vocab_size=999)), made.materials.tokenizer.vocab)
     assert wide.embed.vocab_size == 999
-    assert model_of(made.config, made.materials.tokenizer).embed.vocab_size == made.materials.tokenizer.vocab.size
+    assert model_of(made.config, made.materials.tokenizer.vocab).embed.vocab_size == made.materials.tokenizer.vocab.size
 
 
 def test_places_of_a_row_are_those_of_both_its_texts(made, tmp_path):
@@ -364,13 +365,13 @@ def test_text_without_pairs(tmp_path, texts, objective, words):
 def test_a_model_without_what_pairs_need(made):
     config = replace(made.config, objective=SentenceOrder(), model=bert(**SIZES))
     with pytest.raises(ConfigError) as error:
-        model_of(config, made.materials.tokenizer)
+        model_of(config, made.materials.tokenizer.vocab)
     assert str(error.value) == (
         "objective SentenceOrder reads the head 'pairs' and model.heads are ['lm']; use bert(..., pairs=True), or another objective"
     )
     config = replace(config, model=bert(**SIZES, pairs=True, num_token_types=0))
     with pytest.raises(ConfigError) as error:
-        model_of(config, made.materials.tokenizer)
+        model_of(config, made.materials.tokenizer.vocab)
     assert str(error.value) == (
         "model.embed.num_token_types=0 and objective SentenceOrder tells 2 kinds of tokens apart; set it to 2"
     )
@@ -378,4 +379,4 @@ def test_a_model_without_what_pairs_need(made):
 
 @pytest.mark.parametrize("own", [BySuper, ByClass, ByHelper])
 def test_settings_that_an_own_loss_reads_by_any_way_are_allowed(made, own):
-    model_of(replace(made.config, objective=own(z_loss=1e-4, label_smoothing=0.1)), made.materials.tokenizer)
+    model_of(replace(made.config, objective=own(z_loss=1e-4, label_smoothing=0.1)), made.materials.tokenizer.vocab)

@@ -11,8 +11,9 @@ from jaxlm.data.config import DataConfig
 from jaxlm.models import transformer_2017
 from jaxlm.objectives import CausalLM, Seq2Seq
 from jaxlm.optim import AdamW
-from jaxlm.run.assemble import Materials, check_config, examples
+from jaxlm.run.assemble import Materials, examples
 from jaxlm.run.config import RunConfig
+from jaxlm.run.program import check_config
 from jaxlm.run.text import store_for, text_of, tokenizer_for
 from jaxlm.tokenizer import Characters
 
