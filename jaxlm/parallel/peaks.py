@@ -1,4 +1,4 @@
-"""What a device can do at best, for model FLOPs utilisation."""
+"""What a device can do and hold at best."""
 
 import time
 
@@ -20,6 +20,28 @@ PEAK_TFLOPS = {  # dense bf16, by `device_kind`, from the makers' data sheets
     "NVIDIA H200": 989,
     "NVIDIA B200": 2250,
 }
+
+MEMORY_GB = {  # by `device_kind`, from the makers' data sheets, 1e9 bytes
+    "TPU v4": 32,
+    "TPU v5 lite": 16,
+    "TPU v5e": 16,
+    "TPU v5p": 95,
+    "TPU v5": 95,
+    "TPU v6 lite": 32,
+    "TPU v6e": 32,
+    "NVIDIA A100-SXM4-40GB": 40,
+    "NVIDIA A100-SXM4-80GB": 80,
+    "NVIDIA H100 80GB HBM3": 80,
+    "NVIDIA H100 PCIe": 80,
+    "NVIDIA H200": 141,
+    "NVIDIA B200": 180,
+}
+
+
+def memory_bytes(devices: list) -> int | None:
+    """What each device holds; None: a CPU, or not in the table."""
+    size = MEMORY_GB.get(devices[0].device_kind)
+    return None if size is None else size * 10**9
 
 
 def peak_flops(devices: list) -> float | None:

@@ -1,5 +1,6 @@
 """Where each leaf of parameters and optimizer state lies."""
 
+from math import prod
 from typing import Any
 
 import flax.linen as nn
@@ -38,6 +39,13 @@ def param_shardings(boxed: Any, partitioner: Partitioner) -> Any:
     axes = axis_names(boxed)
     values = nn.unbox(boxed)
     return jax.tree.map(lambda value, names: partitioner.sharding(names, value.shape), values, axes)
+
+
+def device_bytes(array: Any) -> int:
+    """What each device holds of an array, or of one that is yet to be (`jax.ShapeDtypeStruct` with its sharding)."""
+    if jax.dtypes.issubdtype(array.dtype, jax.dtypes.prng_key):
+        return 8
+    return int(prod(array.sharding.shard_shape(array.shape))) * int(array.dtype.itemsize)
 
 
 def like_params(tree: Any, params: Any, shardings: Any, otherwise: NamedSharding) -> Any:

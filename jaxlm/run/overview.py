@@ -8,7 +8,10 @@ from jaxlm.core.table import aligned
 from jaxlm.core.trees import leaf_names
 from jaxlm.data import Examples, Store
 from jaxlm.parallel.mesh import COMMON
+from jaxlm.parallel.shardings import device_bytes
+from jaxlm.plan.findings import findings
 from jaxlm.run.prepared import Prepared, prepared
+from jaxlm.train.program import Program
 from jaxlm.train.run import Run
 
 TOLD = 0.02
@@ -17,38 +20,41 @@ TOLD = 0.02
 
 def overview(run: Run, store: Store, rows_of: Examples) -> str:
     """A table of parameters and a few lines of totals, ready to print; `rows_of` are those of training."""
-    abstract = run.layout.abstract
+    text = sum(part.num_tokens for part in store.parts if part.split == "train")
+    about = (*_rows(rows_of), *_prepared(prepared(rows_of)), *_short_text(run, rows_of))
+    return "\n".join([*parameter_table(run), *totals(run, text), *findings(run), *about])
+
+
+def parameter_table(program: Program) -> list[str]:
+    """A line a parameter: its name, its shape, where it lies, and what each device holds of it."""
     rows = [
-        (name, "x".join(map(str, leaf.shape)), _spec(leaf), f"{_device_bytes(leaf):,}")
-        for name, leaf in leaf_names(abstract.params)
+        (name, "x".join(map(str, leaf.shape)), _spec(leaf), f"{device_bytes(leaf):,}")
+        for name, leaf in leaf_names(program.layout.abstract.params)
     ]
-    head = ("parameter", "shape", "sharding", "bytes a device")
-    about = (*_totals(run, store), *_rows(rows_of), *_prepared(prepared(rows_of)), *_short_text(run, rows_of))
-    return "\n".join([*aligned([head, *rows]), *about])
+    return aligned([("parameter", "shape", "sharding", "bytes a device"), *rows])
 
 
-def _totals(run: Run, store: Store) -> list[str]:
+def totals(run: Program, text: int | None = None) -> list[str]:
+    """Parameters, mesh, tokens and FLOPs of a run; `text`: the tokens of its training text, where that has been read."""
     abstract, mesh = run.layout.abstract, run.partitioner.mesh
     axes = ", ".join(f"{name} {size}" for name, size in mesh.shape.items() if name in COMMON or size > 1)
     num_params = sum(leaf.size for leaf in jax.tree.leaves(abstract.params))
-    state_bytes = sum(_device_bytes(leaf) for leaf in jax.tree.leaves((abstract.params, abstract.opt_state)))
+    state_bytes = sum(device_bytes(leaf) for leaf in jax.tree.leaves((abstract.params, abstract.opt_state)))
     batch_tokens = run.train.batch_size * sum(run.lengths)
     tokens = batch_tokens * run.train.steps
-    text = sum(part.num_tokens for part in store.parts if part.split == "train")
     flops = run.model.flops_per_token(*run.lengths)
     places = " + ".join(map(str, run.lengths))
-    padding = run.padded_size - run.train.batch_size
-    filled = f" (+ {padding} rows of padding: {run.padded_size} fill microbatches and devices)" if padding else ""
+    times = "" if text is None else f", {tokens / max(text, 1):.1f} times the training text"
     return [
         f"{num_params:,} parameters; {state_bytes / 2**20:,.1f} MiB a device with optimizer state",
         f"mesh: {axes} on {mesh.size} {mesh.devices.flat[0].device_kind} device{'s' if mesh.size > 1 else ''}",
-        f"{run.train.steps:,} steps of {run.train.batch_size} rows of {places} tokens{filled}: {tokens:,} tokens, "
-        f"{tokens / max(text, 1):.1f} times the training text; {flops:.2e} FLOPs a token, {flops * tokens:.2e} in all",
+        f"{run.train.steps:,} steps of {run.train.batch_size} rows of {places} tokens: {tokens:,} tokens{times}; "
+        f"{flops:.2e} FLOPs a token, {flops * tokens:.2e} in all",
         *_short_schedule(run),
     ]
 
 
-def _short_schedule(run: Run) -> list[str]:
+def _short_schedule(run: Program) -> list[str]:
     warmup, steps = run.optimizer.warmup_steps, run.train.steps
     if warmup < steps:
         return []
@@ -93,12 +99,3 @@ def _share(first: float, last: float) -> str:
 def _spec(leaf: Any) -> str:
     parts = [part for part in leaf.sharding.spec if part is not None]
     return str(tuple(leaf.sharding.spec)) if parts else "copied"
-
-
-def _device_bytes(leaf: Any) -> int:
-    if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-        return 8
-    size = leaf.dtype.itemsize
-    for dim in leaf.sharding.shard_shape(leaf.shape):
-        size *= dim
-    return size

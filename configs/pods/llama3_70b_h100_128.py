@@ -1,0 +1,39 @@
+"""Llama 3 of 70 billion parameters (arXiv:2407.21783) on 128 H100 GPUs of 80 GB.
+
+    jaxlm train pods/llama3_70b_h100_128 --dry-run --devices 128
+    jaxlm train pods/llama3_70b_h100_128 --text TEXT --tokenizer tokenizer.json --run-dir s3://BUCKET/runs/llama3-70b
+
+Parameters and optimizer state are cut over all GPUs (ZeRO-3), one row of 8,192 tokens a GPU.
+Not trained here: the first line says what it needs and sends (docs/scaling.md has its figures).
+"""
+
+from pathlib import Path
+
+from jaxlm.checkpoint.config import CheckpointConfig
+from jaxlm.corpus import JsonLines
+from jaxlm.data.config import DataConfig
+from jaxlm.models import llama3
+from jaxlm.objectives import CausalLM
+from jaxlm.optim import AdamW
+from jaxlm.parallel.config import MeshConfig
+from jaxlm.run.config import RunConfig
+from jaxlm.tokenizer import TokenizersFile
+from jaxlm.train.config import LogConfig, TrainConfig
+
+
+def config(*, text: Path = Path("text"), tokenizer: Path = Path("tokenizer.json")) -> RunConfig:
+    """Args:
+    text: A folder of .jsonl files whose objects have a "text".
+    tokenizer: The release's tokenizer.json.
+    """
+    return RunConfig(
+        model=llama3("70b", rotary_scaling=None, vocab_size=128_256, dtype="bfloat16", remat="full"),
+        objective=CausalLM(),
+        optimizer=AdamW(learning_rate=1.5e-4, warmup_steps=8000, weight_decay=0.1),
+        tokenizer=TokenizersFile(tokenizer),
+        data=DataConfig(sources=(JsonLines(text),), split="hash", validation_fraction=0.0005, seq_len=8192, num_workers=8),
+        train=TrainConfig(steps=1_000_000, batch_size=128, eval_every=5000, eval_batches=20),
+        mesh=MeshConfig(data=1, fsdp=-1),
+        checkpoint=CheckpointConfig(every=1000, keep=3),
+        log=LogConfig(every=10),
+    )

@@ -1,0 +1,66 @@
+"""Devices that this machine doesn't have: a TPU's described by libtpu, or simulated ones of a CPU."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
+from typing import Any
+
+import jax
+from jax.experimental import topologies
+
+from jaxlm.core import ConfigError
+
+
+def simulated(number: int) -> list[Any]:
+    """So many devices of this CPU, of which programs can be made and hardly run; before jax has been asked for any.
+
+    Raises:
+      ConfigError: the number is none, or jax has made its devices already.
+    """
+    if number < 1:
+        raise ConfigError(f"--devices {number}: give at least 1")
+    try:
+        jax.config.update("jax_platforms", "cpu")
+        jax.config.update("jax_num_cpu_devices", number)
+    except RuntimeError as error:
+        raise ConfigError(f"--devices {number}: {error}") from error
+    return jax.devices()
+
+
+def described(topology: str) -> list[Any]:
+    """The devices of a TPU slice, such as v5e:16x16 or v5p:4x4x8, as its compiler knows them.
+
+    Raises:
+      ConfigError: libtpu is not installed, or knows no such slice.
+    """
+    jax.config.update("jax_platforms", "cpu")  # the process computes nothing on what it has
+    os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")  # else it asks the network of a cloud which machine this is
+    with heard():
+        try:
+            return list(topologies.get_topology_desc(platform="tpu", topology_name=topology).devices)
+        except Exception as error:  # of several kinds
+            said = str(error).splitlines()[0]
+    if "libtpu" in said and "nstall" in said:
+        raise ConfigError(f'--topology {topology}: libtpu is not installed; it comes with `pip install "jaxlm[tpu]"`') from None
+    raise ConfigError(
+        f"--topology {topology}: libtpu knows no such slice ({said}). Allowed: GENERATION:AxB or AxBxC, such as v5e:4x4, "
+        f"v5e:16x16, v5p:4x4x4 or v6e:8x8"
+    )
+
+
+@contextmanager
+def heard() -> Iterator[list[str]]:
+    """What compilers write to stderr within it is not shown: at its end the list has the lines. Python's own are shown."""
+    lines: list[str] = []
+    sys.stderr.flush()
+    own = os.dup(2)
+    with tempfile.TemporaryFile() as kept, open(own, "w", buffering=1) as shown, redirect_stderr(shown):
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield lines
+        finally:
+            os.dup2(own, 2)
+            kept.seek(0)
+            lines += kept.read().decode(errors="replace").splitlines()

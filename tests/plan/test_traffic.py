@@ -1,0 +1,83 @@
+"""What programs send is what the closed form says, and what it does not know of is named."""
+
+from dataclasses import dataclass, replace
+
+import jax
+import pytest
+from plan_programs import program
+
+from jaxlm.core import Inputs, Sums
+from jaxlm.core.sharding import constrain
+from jaxlm.models import llama
+from jaxlm.objectives import CausalLM
+from jaxlm.parallel.config import MeshConfig
+from jaxlm.plan.hlo import collectives
+from jaxlm.plan.traffic import closed_form, traffic
+
+BIG = llama(num_layers=3, embed_dim=256, num_heads=8, num_kv_heads=8, mlp_dim=1024, vocab_size=512, dtype="bfloat16")
+PARAMETERS = 2 * BIG.num_params()
+"""Bytes in bfloat16."""
+
+
+def lines(made):
+    text = made.compiled().as_text()
+    return {(line.kind, line.axis): line for line in traffic(made, collectives(text, 8))}
+
+
+@pytest.mark.parametrize("remat", ["none", "full"])
+def test_two_gathers_and_one_reduction_of_the_parameters(remat):
+    found = lines(program(replace(BIG, remat=remat), MeshConfig(data=1, fsdp=8)))
+    assert set(found) == {("gather", "fsdp"), ("reduce", "fsdp")}
+    once = 2 * 512 * 256  # the table is looked up in the forward pass alone
+    assert found["gather", "fsdp"].closed_form == 2 * PARAMETERS - once
+    assert found["reduce", "fsdp"].closed_form == PARAMETERS
+    for line in found.values():
+        assert line.expected
+        assert line.compiled == pytest.approx(line.closed_form, rel=0.02)
+
+
+def test_each_microbatch_gathers_and_reduces():
+    one, two = (closed_form(program(BIG, MeshConfig(data=1, fsdp=8), num_microbatches=n)) for n in (1, 2))
+    assert two == {key: 2 * num_bytes for key, num_bytes in one.items()}
+
+
+def test_copies_of_the_model_sum_what_is_left_after_its_parts_have_summed():
+    found = lines(program(BIG, MeshConfig(data=2, fsdp=4)))
+    assert found["reduce", "data"].closed_form == PARAMETERS / 4
+    for line in found.values():
+        assert line.compiled == pytest.approx(line.closed_form, rel=0.1)
+
+
+def test_where_the_optimizer_s_state_alone_is_cut_parameters_are_gathered_once_they_are_updated():
+    zero_1 = MeshConfig(data=1, fsdp=8, rules=(("embed", ()),), optimizer_rules=(("embed", ("fsdp",)),))
+    found = lines(program(BIG, zero_1))
+    assert found["gather", "fsdp"].closed_form == pytest.approx(2 * PARAMETERS)  # once, in float32
+    assert found["reduce", "fsdp"].closed_form == PARAMETERS
+    for line in found.values():
+        assert line.compiled / line.closed_form == pytest.approx(1, rel=0.1) or line.kind == "gather"
+
+
+def test_layers_cut_along_tensor_sum_activations():
+    made = program(replace(BIG, remat="none"), MeshConfig(data=4, tensor=2))
+    expected = closed_form(made)
+    tokens = 16 // 4 * 16
+    assert expected["reduce", "tensor"] == 2 * tokens * 256 * (3 * 4 + 2)  # two sublayers of three layers, both ways; both tables
+    assert ("gather", "tensor") not in expected
+
+
+@dataclass(frozen=True)
+class Whole(CausalLM):
+    """A loss that asks for all logits on each device."""
+
+    def loss(self, model, params, batch, rng):
+        out = model(params, Inputs.of(batch), rng=rng)
+        logits_BLV = constrain(out.heads["lm"].logits(), None, None, None)
+        nll_BL = -jax.nn.log_softmax(logits_BLV)[..., 0]
+        return Sums.of(out, tokens=(nll_BL, batch["weights"]))
+
+
+def test_a_gather_of_logits_is_named():
+    found = lines(program(BIG, MeshConfig(data=4, tensor=2), objective=Whole()))
+    odd = [line for line in found.values() if not line.expected]
+    assert ("gather", "tensor") in {(line.kind, line.axis) for line in odd}
+    assert any("bld,vd->blv" in source or "sharding_constraint" in source for line in odd for source, _ in line.sources)
