@@ -38,7 +38,7 @@ def _grid(sizes: dict[str, int], devices: Sequence[Any]) -> np.ndarray:
     if devices[0].platform == "cpu":
         return np.asarray(devices).reshape(shape)
     if prod(sizes[axis] for axis in SLOW) == 1:
-        return mesh_utils.create_device_mesh(shape, devices)
+        return mesh_utils.create_device_mesh(shape, devices, allow_split_physical_axes=True)  # 8 of a torus of 4 x 4 x 4
     slices = {getattr(device, "slice_index", None) for device in devices}
     by_process = len(slices) == 1  # hosts of one slice, or of GPUs: the network joins processes
     if by_process:
@@ -51,7 +51,9 @@ def _grid(sizes: dict[str, int], devices: Sequence[Any]) -> np.ndarray:
         )
     within = tuple(1 if axis in SLOW else size for axis, size in sizes.items())
     between = tuple(size if axis in SLOW else 1 for axis, size in sizes.items())
-    return mesh_utils.create_hybrid_device_mesh(within, between, devices, process_is_granule=by_process)
+    return mesh_utils.create_hybrid_device_mesh(
+        within, between, devices, process_is_granule=by_process, allow_split_physical_axes=True
+    )
 
 
 def asked_sizes(config: MeshConfig) -> dict[str, int]:

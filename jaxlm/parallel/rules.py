@@ -16,7 +16,7 @@ from jaxlm.parallel.mesh import AXES, make_mesh
 RULES: Mapping[str, tuple[str, ...]] = {
     # activations
     "batch": ("dcn_data", "dcn_fsdp", "data", "fsdp", "expert"),
-    "length": (),
+    "length": (),  # the place of an axis `context`, for parts of long texts, which is not there yet
     "features": (),
     # parameters; heads, kv_heads and mlp are those of activations too
     "vocab": ("tensor",),
@@ -27,7 +27,7 @@ RULES: Mapping[str, tuple[str, ...]] = {
     "mlp": ("tensor",),
     "experts": ("expert",),
     "positions": (),
-    "layers": (),
+    "layers": (),  # the place of an axis `stage`, for pipelines, which is not there yet
 }
 
 
