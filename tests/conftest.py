@@ -5,8 +5,10 @@ import signal
 import tempfile
 import threading
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
+from stand_in import BUCKET, stand_in
 
 # before anything imports jax, and inherited by xdist's workers and by the commands that tests start
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -29,3 +31,21 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the shared test data is not at {folder}; set JAXLM_TEST_DATA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def object_store():
+    """S3's stand-in, one for all tests of a process."""
+    with stand_in() as found:
+        yield found
+
+
+@pytest.fixture
+def s3(object_store, monkeypatch, tmp_path):
+    """The stand-in, with a folder of its own for the test (`s3.root`) and this machine's own folders in `tmp_path`."""
+    for name, value in object_store.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    object_store.requests.clear()
+    object_store.root = f"s3://{BUCKET}/{uuid4().hex[:8]}"
+    return object_store

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from jaxlm.checkpoint.config import CheckpointConfig
+from jaxlm.checkpoint.s3 import teach_orbax_s3
 from jaxlm.core import RunError
+from jaxlm.core.paths import absolute, is_remote
 from jaxlm.core.trees import leaf_names, shape_difference
 
 PARAMS, STATE, META = "params", "state", "meta"
@@ -29,10 +31,16 @@ class CheckpointStore:
         logging.getLogger("absl").setLevel(logging.CRITICAL)  # else some 60 lines a save, and 1,000 where it fails: `wait` raises
         _silence_late_callbacks()
         self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
+        context = ocp.Context()
+        if is_remote(folder):
+            teach_orbax_s3()
+            context.atomicity.mode = ocp.options.AtomicityMode.COMMIT_FILE  # a rename there is a copy of each object
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
         self._ocp = ocp
         self._checkpointer = ocp.training.Checkpointer(
-            folder.absolute(),
+            absolute(folder),
+            context=context,
             preservation_policy=_keep(ocp.training.preservation_policies, config),
             cleanup_tmp_directories=not read_only,
         )

@@ -8,8 +8,10 @@ from typing import Any
 from jaxlm.cli.command import Command, flag, positional
 from jaxlm.core import ConfigError
 from jaxlm.core.errors import nearest
+from jaxlm.core.paths import absolute, is_remote
 from jaxlm.core.table import aligned
 from jaxlm.report.replaced import judged
+from jaxlm.run.check import as_path
 from jaxlm.run.runs import FoundRun, Spread, find_runs, groups, spread
 
 Cell = str | float | None
@@ -49,7 +51,8 @@ def run(arguments: RunsArguments) -> Mapping[str, Any]:
     """Prints a table of the runs, one of those that differ in their seed alone, and what is none."""
     if arguments.sort not in COLUMNS:
         raise ConfigError(f"--sort: there is no column {arguments.sort!r}.{nearest(arguments.sort, COLUMNS)}")
-    runs, refused = find_runs(Path(arguments.dir).expanduser())
+    where = as_path(arguments.dir, "DIR")
+    runs, refused = find_runs(where if is_remote(where) else Path(arguments.dir).expanduser())  # as typed, for messages
     value = COLUMNS[arguments.sort]
     runs.sort(key=lambda run: (value(run) is None, value(run)))
     found = groups(runs)
@@ -110,7 +113,7 @@ def _spread(found: Spread | None) -> str:
 
 
 def _as_json(run: FoundRun) -> dict[str, Any]:
-    about = {"name": run.name, "run_dir": str(run.folder.path.absolute()), "model": run.model, "objective": run.objective}
+    about = {"name": run.name, "run_dir": str(absolute(run.folder.path)), "model": run.model, "objective": run.objective}
     return {**about, "seed": run.seed, "state": run.state, "reason": run.reason or None, **run.metrics, "step": run.step}
 
 

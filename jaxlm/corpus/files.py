@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import IO, Any
 
 from jaxlm.core import ConfigError, RunError
@@ -36,12 +36,14 @@ def find_files(paths: Path | str | Sequence[Path | str], suffixes: Sequence[str]
     Raises:
       ConfigError: a path is missing, matches nothing, or holds only empty files.
     """
-    entries = [paths] if isinstance(paths, (str, Path)) else list(paths)
+    entries = [paths] if isinstance(paths, (str, PurePath)) else list(paths)
     if not entries or any(str(entry) == "" for entry in entries):
         raise ConfigError("path: no path is given. Name a file, a folder or a glob.")
     found: set[str] = set()
     roots = []
     for entry in entries:
+        if "://" in str(entry):
+            raise ConfigError(f"path: {entry} is not of this machine, and text is read from files: copy it to a folder first.")
         root, matched = _match(os.path.expanduser(entry), suffixes)
         roots.append(root)
         found.update(matched)
@@ -75,7 +77,7 @@ def unreadable(path: Path, error: BaseException) -> RunError:
 
 def stem(path: Path | str | Sequence[Path | str]) -> str:
     """`books` for books/, books.txt, books.jsonl.gz and books/*.txt: the short name of a source of files."""
-    first = Path(path) if isinstance(path, (str, Path)) else Path(path[0]) if path else Path()
+    first = Path(path) if isinstance(path, (str, PurePath)) else Path(path[0]) if path else Path()
     plain = [part for part in first.parts if not glob.has_magic(part)]
     name = plain[-1] if plain else ""
     for suffix in COMPRESSED:

@@ -10,6 +10,7 @@ from typing import Any
 
 from jaxlm.core import RunError
 from jaxlm.core.errors import writing
+from jaxlm.core.paths import size_of
 
 BLOCK_BYTES = 2**24
 ROOM = "Free some space, or set JAXLM_CACHE to a folder on another disk, and run the same command again; what was there stands"
@@ -81,7 +82,7 @@ class BlockWriter:
 
 def check_size(path: Path, record: Mapping[str, Any]) -> None:
     """Raises RunError where the file is missing or of another length than was written."""
-    size = path.stat().st_size if path.exists() else None
+    size = size_of(path)
     if size != record["bytes"]:
         found = "is missing" if size is None else f"has {size} bytes where {record['bytes']} were written (truncated or altered)"
         raise RunError(f"token store: {path} {found}; delete the folder {_store_of(path)} and run again to build it anew")
@@ -90,7 +91,7 @@ def check_size(path: Path, record: Mapping[str, Any]) -> None:
 def check_blocks(path: Path, record: Mapping[str, Any]) -> None:
     """Reads the whole file; raises RunError naming the file and its first block that differs from what was written."""
     check_size(path, record)
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         for number, expected in enumerate(record["blocks"]):
             block = _new_hash()
             block.update(file.read(BLOCK_BYTES))

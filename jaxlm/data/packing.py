@@ -56,7 +56,8 @@ class Packing(Protocol):
 def pack(
     part: Part, kind: Literal["windows", "best_fit", "documents"], width: int, overlap: int, streams: tuple[str, ...] = ()
 ) -> Packing:
-    """The index map of a part for rows of `width` tokens; stored beside the store where it took work.
+    """The index map of a part for rows of `width` tokens; stored beside the store where it took work, or on this machine where the
+    store is in an object store.
 
     Args:
       streams: those that are to fit whole; (): the first, which may be cut.
@@ -136,7 +137,7 @@ class StoredMap:
     def path(self) -> Path:
         """Where the map is kept."""
         whole = "".join(f"-{number}" for number in sorted(self.part.streams.index(stream) for stream in self.streams))
-        return self.part.folder / f"{self.kind}-{self.width}-{self.overlap}{whole and f'.whole{whole}'}.{MAP_FORMAT}.npy"
+        return self.part.kept / f"{self.kind}-{self.width}-{self.overlap}{whole and f'.whole{whole}'}.{MAP_FORMAT}.npy"
 
     @cached_property
     def _array(self) -> np.ndarray:
@@ -240,6 +241,7 @@ def best_fit(lengths_P: np.ndarray, width: int) -> np.ndarray:
 def _save(path: Path, array: np.ndarray) -> None:
     """Whole or not at all; in a store that may not be written to the map is computed anew each time."""
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError:
         return

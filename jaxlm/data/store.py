@@ -1,4 +1,4 @@
-"""The token store, reading: a folder of flat, memory-mapped token streams with a table of their documents.
+"""The token store, reading: a folder of flat token streams, memory-mapped or read by ranges, with a table of their documents.
 
     header.json                     format, tokenizer, counts, the files with a checksum a block, digest of the tokens
     0.train.books/                  one part: a split of a source
@@ -8,12 +8,13 @@
         0.text.bytes                int64 [documents]: length of the original text in UTF-8
         digests names names.offsets BLAKE2b-128 of each document's text; the ids of the documents
 
+In an object store tokens are read by requests for ranges; the tables, which packing needs whole, are downloaded once a machine.
+
 Each document is written as bos, its ids, eos; where the tokenizer has one id for both (GPT-2's <|endoftext|>), it
 stands at both ends. `store_writer.write_store` makes a store.
 """
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -26,7 +27,9 @@ import numpy as np
 
 from jaxlm.core import RunError
 from jaxlm.core.errors import nearest
-from jaxlm.data.blocks import check_blocks, check_size
+from jaxlm.core.paths import cache_root, fetched, is_remote, machine_root, size_of
+from jaxlm.data.blocks import ROOM, check_blocks, check_size
+from jaxlm.data.ranged import RangedArray
 
 FORMAT = 1
 HEADER = "header.json"
@@ -50,6 +53,8 @@ class Part:
     """
 
     folder: Path
+    kept: Path
+    """Where this machine keeps what it makes or downloads of the part: its folder; of one in an object store another."""
     split: Split
     source: str
     streams: tuple[str, ...]
@@ -125,39 +130,43 @@ class Part:
         yield "bytes of names", len(self._names), int(self._name_offsets[-1])
 
     @cached_property
-    def _shards(self) -> dict[str, list[np.ndarray]]:
+    def _shards(self) -> dict[str, list[np.ndarray | RangedArray]]:
         return {
             stream: [
-                _map(self.folder / f"{number}.{safe(stream)}.tokens.{shard:05}", self.dtype)
-                for shard in range(-(-self.stream_tokens[stream] // self.shard_tokens))
+                _tokens(self.folder / f"{number}.{safe(stream)}.tokens.{shard:05}", self.dtype, num_shards)
+                for shard in range(num_shards)
             ]
             for number, stream in enumerate(self.streams)
+            for num_shards in [-(-self.stream_tokens[stream] // self.shard_tokens)]
         }
+
+    def _table(self, name: str, dtype: str) -> np.ndarray:
+        return _map(fetched(self.folder / name, self.kept / name, ROOM), dtype)
 
     @cached_property
     def _offsets(self) -> dict[str, np.ndarray]:
-        return {s: _map(self.folder / f"{n}.{safe(s)}.offsets", "<i8") for n, s in enumerate(self.streams)}
+        return {s: self._table(f"{n}.{safe(s)}.offsets", "<i8") for n, s in enumerate(self.streams)}
 
     @cached_property
     def sentence_starts(self) -> np.ndarray:
         """Tokens of the first stream at which a sentence starts, ascending; int64."""
-        return _map(self.folder / f"0.{safe(self.streams[0])}.sentences", "<i8")
+        return self._table(f"0.{safe(self.streams[0])}.sentences", "<i8")
 
     @cached_property
     def _bytes(self) -> np.ndarray:
-        return _map(self.folder / f"0.{safe(self.streams[0])}.bytes", "<i8")
+        return self._table(f"0.{safe(self.streams[0])}.bytes", "<i8")
 
     @cached_property
     def _names(self) -> np.ndarray:
-        return _map(self.folder / "names", "u1")
+        return self._table("names", "u1")
 
     @cached_property
     def _name_offsets(self) -> np.ndarray:
-        return _map(self.folder / "names.offsets", "<i8")
+        return self._table("names.offsets", "<i8")
 
     @cached_property
     def _digests(self) -> np.ndarray:
-        return _map(self.folder / "digests", "u1")
+        return self._table("digests", "u1")
 
     def __getstate__(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in fields(self)}  # no mapped file travels
@@ -214,6 +223,7 @@ def open_store(path: Path, *, verify: bool = False, verify_up_to: int = 0) -> St
     header = _read_header(path)
     num_bytes = sum(record["bytes"] for entry in header["parts"] for record in entry["files"].values())
     check = check_blocks if verify or num_bytes <= verify_up_to else check_size
+    kept = _kept(path, header)
     parts = []
     for entry in header["parts"]:
         folder = path / entry["folder"]
@@ -222,6 +232,7 @@ def open_store(path: Path, *, verify: bool = False, verify_up_to: int = 0) -> St
         parts.append(
             Part(
                 folder=folder,
+                kept=kept / entry["folder"],
                 split=entry["split"],
                 source=entry["source"],
                 streams=tuple(entry["streams"]),
@@ -248,8 +259,8 @@ def store_address(fingerprints: Sequence[str], tokenizer_digest: str, settings: 
 
 
 def default_root() -> Path:
-    """`~/.cache/jaxlm/stores`; the environment's JAXLM_CACHE stands for `~/.cache/jaxlm`."""
-    return Path(os.environ.get("JAXLM_CACHE") or "~/.cache/jaxlm").expanduser() / "stores"
+    """`~/.cache/jaxlm/stores`; the environment's JAXLM_CACHE stands for `~/.cache/jaxlm`, and may be in an object store."""
+    return cache_root() / "stores"
 
 
 def tokens_digest(header: Mapping[str, Any]) -> str:
@@ -292,7 +303,17 @@ def _read_header(path: Path) -> dict[str, Any]:
     return header
 
 
+def _kept(path: Path, header: Mapping[str, Any]) -> Path:
+    """The folder of this machine for what is made or downloaded of a store; one for each content, as a store may be built anew."""
+    content = sha256(json.dumps(header, sort_keys=True).encode()).hexdigest()[:40]
+    return machine_root() / "remote" / "tables" / content if is_remote(path) else path
+
+
+def _tokens(path: Path, dtype: str, num_files: int) -> np.ndarray | RangedArray:
+    return RangedArray(path, dtype, num_files) if is_remote(path) else _map(path, dtype)
+
+
 def _map(path: Path, dtype: str) -> np.ndarray:
-    if path.stat().st_size == 0:  # cannot be mapped
+    if size_of(path) == 0:  # cannot be mapped
         return np.zeros(0, dtype)
     return np.asarray(np.memmap(path, dtype, mode="r"))

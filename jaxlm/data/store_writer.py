@@ -23,6 +23,7 @@ import numpy as np
 
 from jaxlm.core import Document, RunError
 from jaxlm.core.errors import writing
+from jaxlm.core.paths import is_remote, on_this_machine, upload
 from jaxlm.data.blocks import ROOM, sync_folder
 from jaxlm.data.part_writer import PartWriter, text_digest
 from jaxlm.data.sentences import encode_sentences, sentence_rules
@@ -53,7 +54,8 @@ def write_store(
     commit_seconds: float = 60.0,
     progress: Callable[[int], None] | None = None,
 ) -> Store:
-    """Encodes all documents and writes them to the folder `path`, whole or not at all.
+    """Encodes all documents and writes them to the folder `path`, whole or not at all; one in an object store is made on this
+    machine's disk and uploaded, its header last.
 
     Where `path` is a finished store, or another process is making it, that store is the result, checked. `encode_batch` runs
     on a thread of its own (and its own threads), while documents are read and files written here.
@@ -67,40 +69,63 @@ def write_store(
 
     Raises:
       RunError: there is no document; documents of one source differ in their streams; the text changed since a build
-        that was cut off; the disk is full; `path` is something else, or a store that was altered.
+        that was cut off; the disk is full; `path` is something else, or a store that was altered; it cannot be uploaded.
     """
-    with writing(path.parent, ROOM):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    here = on_this_machine(path)
+    with writing(here.parent, ROOM):
+        here.parent.mkdir(parents=True, exist_ok=True)
     if (path / HEADER).exists():
         return _finished(path, tokenizer)
-    with _locked(path):
+    with _locked(here):
         if (path / HEADER).exists():  # by now
             return _finished(path, tokenizer)
-        if path.is_dir() and any(path.iterdir()):
-            raise RunError(f"{path} holds files that are no token store; move them away or choose another folder")
-        building = path.with_name(f".{path.name}.building")
-        disk = partial(writing, building, ROOM)  # around each of our own writes: what sources raise is not ours to name
-        with disk():
-            writer = _StoreWriter(building, tokenizer, shard_tokens, sentences)
-        try:
-            committed = time.monotonic()
-            for items, encoded, starts in _encoded(_batches(_new(documents, writer)), tokenizer, sentences):
-                with disk():
-                    writer.add(items, encoded, starts)
-                if progress:
-                    progress(writer.num_documents)
-                if time.monotonic() - committed >= commit_seconds:
-                    with disk():
-                        writer.commit()
-                    committed = time.monotonic()
-            with disk():
-                writer.finish()
-        finally:
-            writer.close()
-        with disk():
-            os.replace(building, path)
-            sync_folder(path.parent)
+        if (here / HEADER).exists():  # its upload was cut off
+            _finished(here, tokenizer)
+        else:
+            building = here.with_name(f".{here.name}.building")
+            writer = partial(_StoreWriter, building, tokenizer, shard_tokens, sentences)
+            _write(here, building, writer, documents, tokenizer, sentences, commit_seconds, progress)
+        if is_remote(path):
+            with writing(path, "What was built stands on this machine: run the same command again once the store can be reached"):
+                upload(here, path, HEADER)
+            shutil.rmtree(here)
     return open_store(path)
+
+
+def _write(
+    path: Path,
+    building: Path,
+    start: Callable[[], "_StoreWriter"],
+    documents: Iterable[Item],
+    tokenizer: Tokenizer,
+    sentences: str | None,
+    commit_seconds: float,
+    progress: Callable[[int], None] | None,
+) -> None:
+    """The build itself: in the folder `building`, which becomes `path`."""
+    if path.is_dir() and any(path.iterdir()):
+        raise RunError(f"{path} holds files that are no token store; move them away or choose another folder")
+    disk = partial(writing, building, ROOM)  # around each of our own writes: what sources raise is not ours to name
+    with disk():
+        writer = start()
+    try:
+        committed = time.monotonic()
+        for items, encoded, starts in _encoded(_batches(_new(documents, writer)), tokenizer, sentences):
+            with disk():
+                writer.add(items, encoded, starts)
+            if progress:
+                progress(writer.num_documents)
+            if time.monotonic() - committed >= commit_seconds:
+                with disk():
+                    writer.commit()
+                committed = time.monotonic()
+        with disk():
+            writer.finish()
+    finally:
+        writer.close()
+    with disk():
+        os.replace(building, path)
+        sync_folder(path.parent)
 
 
 class _StoreWriter:
@@ -269,8 +294,8 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _finished(path: Path, tokenizer: Tokenizer) -> Store:
-    """The store that is there, looked at again."""
-    store = open_store(path, verify_up_to=READ_AGAIN_BYTES)
+    """The store that is there, looked at again; of one in an object store the lengths, since to read it is what takes long."""
+    store = open_store(path, verify_up_to=0 if is_remote(path) else READ_AGAIN_BYTES)
     if store.tokenizer_digest != tokenizer.vocab.digest:
         raise RunError(
             f"token store {store.path} was built with another tokenizer ({store.tokenizer_digest[:12]}, not "

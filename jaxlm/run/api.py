@@ -10,8 +10,8 @@ import flax.linen as nn
 
 from jaxlm.core import ConfigError
 from jaxlm.core.errors import writing
+from jaxlm.core.paths import machine_root, require_readable, require_writable
 from jaxlm.core.trees import shape_difference
-from jaxlm.data import default_root
 from jaxlm.objectives.base import Objective
 from jaxlm.parallel.peers import Peers
 from jaxlm.parallel.rules import Partitioner
@@ -71,7 +71,7 @@ def fit(config: RunConfig, run_dir: str | Path | None = None, hooks: Sequence[Ho
     if (count := find_place().count) > 1:
         raise ConfigError(f"fit: this is one of {count} processes; train in several by `jaxlm train`, or set JAX_NUM_PROCESSES=1")
     recipe = recipe_of(config)
-    folder = train_recipe(recipe, run_dir=Path(run_dir) if run_dir else None, hooks=hooks)
+    folder = train_recipe(recipe, run_dir=as_path(run_dir, "run_dir") if run_dir else None, hooks=hooks)
     return load_run(folder.path, trust=True)
 
 
@@ -102,6 +102,8 @@ def train_recipe(
     say = say if place.index == 0 else _say_nothing
     if start_from is None and recipe.run_dir is not None and RunFolder(recipe.run_dir).data.is_file():
         start_from = read_data(RunFolder(recipe.run_dir).data)["from"]  # of a run that is named, all belongs to it
+    if start_from is not None:
+        require_readable(as_path(start_from, "--from"), "--from")
     text = text_of(recipe.config, recipe.module)
     alone = place.count == 1
     decision = decide_folder(recipe, run_dir, also=lambda folder: _data_differences(folder, text, start_from, build=alone))
@@ -114,6 +116,8 @@ def train_recipe(
         return folder
     config = with_schedule_length(recipe.config, decision.saved)
     check_config(config)
+    if place.index == 0:
+        require_writable(folder.path, "--run-dir")
     facts = {} if alone else facts_of(recipe, to_json(config, recipe.module), decision)
     with joined(place, config.mesh, facts, say) as peers:
         Partitioner.of(config.mesh)  # refused before any text is read
@@ -140,7 +144,7 @@ def _train(
         with writing(folder.path, ROOM):
             folder.write_config(to_json(config, recipe.module), recipe.source)
     require_seen(folder.config, peers)
-    say(f"compiled programs are kept in {keep_compiled(default_root().parent / 'compiled')}")
+    say(f"compiled programs are kept in {keep_compiled(machine_root() / 'compiled')}")
     materials = _materials(config, text, decision, origin, peers, say)
     if decision.state == "free" and config.train.minutes is not None:
         config = with_schedule_length(_in_time(config, recipe.config, materials, folder, peers, say))

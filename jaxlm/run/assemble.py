@@ -9,6 +9,7 @@ from typing import Any
 
 from jaxlm.checkpoint.store import CheckpointStore
 from jaxlm.core import ConfigError, Example, RunError
+from jaxlm.core.paths import is_remote
 from jaxlm.data import Batches, Examples, Packing, Part, Store, WindowReader, iterate, pack
 from jaxlm.data.store import Split
 from jaxlm.evaluate import held_out_loss
@@ -22,6 +23,7 @@ from jaxlm.tokenizer.base import Tokenizer
 from jaxlm.train.log import Log, MetricsFile, TensorBoard, progress
 from jaxlm.train.run import Run, Start
 from jaxlm.train.state import init_state, restart
+from jaxlm.train.upload import Upload
 
 log = logging.getLogger(__name__)
 
@@ -183,7 +185,11 @@ def _tell(message: str) -> None:
 
 def open_logs(config: RunConfig, folder: RunFolder, step: int) -> list[Log]:
     """Where metrics go, for a run that takes up after `step`."""
-    logs: list[Log] = [MetricsFile(folder.metrics, step)]
+    logs: list[Log] = []
+    if is_remote(folder.path):
+        logs.append(upload := Upload(folder.path, config.log.upload_seconds, (folder.metrics.name,)))  # closed last
+        folder = RunFolder(upload.folder)
+    logs.append(MetricsFile(folder.metrics, step))
     if config.log.tensorboard:
         logs.append(TensorBoard(folder.tensorboard, step))
     if config.log.progress:

@@ -9,11 +9,12 @@ import numbers
 import os
 import types
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from jaxlm.core import ConfigError, UserError
 from jaxlm.core.errors import nearest
+from jaxlm.core.paths import to_path
 
 
 def is_value(value: Any) -> bool:
@@ -92,10 +93,11 @@ def join(key: str, name: str | int) -> str:
     return f"{key}.{name}" if key else str(name)
 
 
-def as_path(given: str | Path, key: str) -> Path:
-    """The absolute path, `~` replaced. Raises ConfigError for what can be none: too long a name, the home of nobody."""
+def as_path(given: str | PurePath, key: str) -> Path:
+    """The absolute path, `~` replaced, or one of an object store. Raises ConfigError for what can be none: too long a name, the
+    home of nobody, a store that is not known."""
     try:
-        path = Path(given).expanduser().absolute()
+        path = to_path(given, key)
         too_long = [part for part in path.parts if len(os.fsencode(part)) > _LONGEST_NAME]
         problem = f"a name in it is longer than {_LONGEST_NAME} bytes" if too_long else "a zero byte is in it" * ("\0" in str(path))
     except (RuntimeError, ValueError, OSError) as error:
@@ -157,7 +159,7 @@ def _fit(value: Any, allowed: Any, key: str) -> Any:
         of_keys, of_values = args or (Any, Any)
         return {fit(k, of_keys, key): fit(v, of_values, join(key, k)) for k, v in value.items()}
     if member is Path:
-        return as_path(value, key) if isinstance(value, str | Path) else _MISFIT
+        return as_path(value, key) if isinstance(value, str | PurePath) else _MISFIT
     return _fit_leaf(value, origin or member)
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jaxlm.core.paths import is_remote, write_whole
+
 FILES = {
     "config.json": "the config as it is trained, `optimizer.steps` filled in; itself a RECIPE",
     "recipe.py": "the source of the recipe; absent where the config was made in Python or read from JSON alone",
@@ -19,6 +21,9 @@ FILES = {
     "lock": "held while a process works there, with its id; then how it ended: finished, stopped, or failed: and why",
 }
 """What a run folder holds, each with what it is."""
+
+COMMITTED = "commit_success.txt"
+"""What Orbax writes last to a checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -65,22 +70,20 @@ class RunFolder:
 
     def last_step(self) -> int | None:
         """The newest step whose checkpoint stands; None: there is none."""
-        names = [p.name for p in self.checkpoints.iterdir() if p.is_dir()] if self.checkpoints.is_dir() else []
-        return max((int(name) for name in names if name.isdecimal()), default=None)
+        found = [path for path in self.checkpoints.iterdir() if path.name.isdecimal()] if self.checkpoints.is_dir() else []
+        return max((int(path.name) for path in found if _is_saved(path)), default=None)
 
     def write_config(self, node: Mapping[str, Any], source: str | None) -> None:
         """Writes config.json and, where there is a recipe, recipe.py; each appears whole or not at all."""
-        self.path.mkdir(parents=True, exist_ok=True)
         if source is not None:
-            _write(self.recipe, source)
-        _write(self.config, json.dumps(node, indent=1) + "\n")
+            write_whole(self.recipe, source)
+        write_whole(self.config, json.dumps(node, indent=1) + "\n")
 
     def write_data(self, node: Mapping[str, Any]) -> None:
         """Writes data.json; it appears whole or not at all."""
-        _write(self.data, json.dumps(node, indent=1) + "\n")
+        write_whole(self.data, json.dumps(node, indent=1) + "\n")
 
 
-def _write(path: Path, text: str) -> None:
-    whole = path.with_name(f".{path.name}.new")
-    whole.write_text(text, encoding="utf-8")
-    whole.replace(path)
+def _is_saved(checkpoint: Path) -> bool:
+    """Where folders can be renamed, one that has a step for its name; in an object store it needs Orbax's word that it is whole."""
+    return (checkpoint / COMMITTED).is_file() if is_remote(checkpoint) else checkpoint.is_dir()

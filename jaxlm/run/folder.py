@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from jaxlm.core import ConfigError
+from jaxlm.core.paths import require_readable
+from jaxlm.run.check import as_path
 from jaxlm.run.config import planned_steps
 from jaxlm.run.difference import Difference, differences
 from jaxlm.run.files import RunFolder
@@ -52,7 +54,8 @@ def decide_folder(
     passed: list[tuple[Path, tuple[Difference, ...]]] = []
     node = recipe.to_json()
     for path in [named] if named else _defaults(recipe.name):
-        folder = RunFolder(path.expanduser().absolute())
+        folder = RunFolder(as_path(path, "--run-dir"))
+        require_readable(folder.path, "--run-dir")
         saved, found = _compare(folder, node, recipe.digest, also)
         if not found:
             refuse_if_used(folder)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from jaxlm.core import ConfigError
+from jaxlm.core.paths import require_readable, to_path
 from jaxlm.data.store import HEADER
 from jaxlm.parallel.config import MeshConfig
 from jaxlm.run.assemble import Materials, assemble, examples
@@ -86,11 +87,12 @@ def store_path(where: str | Path) -> Path:
       ConfigError: it is neither.
     """
     path = as_path(where, "STORE")
+    require_readable(path, "STORE")
     if (path / HEADER).is_file():
         return path
     data = RunFolder(path).data
     if data.is_file() and isinstance(named := read_json(data).get("store"), str):
-        return Path(named)
+        return to_path(named, str(data))
     what = f"is no token store (it has no {HEADER}) and no run that reads one (it has no data.json)"
     raise ConfigError(
         f"STORE: {where} {what if path.exists() else 'does not exist'}. Give the folder that `jaxlm data build` names, or a "

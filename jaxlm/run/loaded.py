@@ -10,6 +10,7 @@ import numpy as np
 from jaxlm.checkpoint.config import CheckpointConfig
 from jaxlm.checkpoint.store import CheckpointStore
 from jaxlm.core import ConfigError, RunError, Vocab
+from jaxlm.core.paths import require_readable
 from jaxlm.core.vocab import Gaps, Reading
 from jaxlm.models.layers.base import Settings
 from jaxlm.objectives.base import Objective
@@ -106,6 +107,7 @@ def load_run(where: str | Path, *, trust: bool = False) -> Loaded:
 def run_folder(where: str | Path, key: str = "RUN") -> RunFolder:
     """The run folder that RUN, or the flag `key`, means. Raises ConfigError where there is none."""
     path = as_path(where, key)
+    require_readable(path, key)
     if not (path / "config.json").is_file():
         what = "does not exist" if not path.exists() else "is no run folder (it has no config.json)"
         raise ConfigError(f"{key}: {where} {what}. Give a folder that `jaxlm train` made, such as runs/quickstart")

@@ -3,11 +3,14 @@
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 
 from jaxlm.core.errors import ConfigError, RunError, Stopped, UserError
+from jaxlm.core.paths import is_remote, read_whole
 from jaxlm.run.files import RunFolder
+from jaxlm.run.lease import holder, is_leased, leased
 
 FINISHED, STOPPED, FAILED = "finished", "stopped", "failed"
 
@@ -16,11 +19,25 @@ FINISHED, STOPPED, FAILED = "finished", "stopped", "failed"
 def lock_folder(folder: RunFolder) -> Iterator[None]:
     """Holds the folder for this process, until it is left or the process dies, however that happens.
 
-    The lock's file has the process's id, then how it ended: `finished`, `stopped`, `failed: why`.
+    The lock's file has the process's id, then how it ended: `finished`, `stopped`, `failed: why`. In an object store it is a
+    lease (`jaxlm.run.lease`).
 
     Raises:
       RunError: another process holds it; the message has its id.
     """
+    with leased(folder.lock, lambda: in_use(folder)) if is_remote(folder.path) else _flocked(folder) as end:
+        try:
+            yield
+        except BaseException as error:
+            with suppress(OSError):  # a full disk: the error that is on its way says more
+                end(_ending(error))
+            raise
+        end(FINISHED)
+
+
+@contextmanager
+def _flocked(folder: RunFolder) -> Iterator[Callable[[str], None]]:
+    """Gives what writes the last words to the lock's file."""
     try:
         folder.path.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder.lock, os.O_RDWR | os.O_CREAT, 0o644)
@@ -29,13 +46,7 @@ def lock_folder(folder: RunFolder) -> Iterator[None]:
     try:
         _flock(handle, folder)
         _write(handle, str(os.getpid()))
-        try:
-            yield
-        except BaseException as error:
-            with suppress(OSError):  # a full disk: the error that is on its way says more
-                _write(handle, _ending(error))
-            raise
-        _write(handle, FINISHED)
+        yield partial(_write, handle)
     finally:
         os.close(handle)  # and the lock with it; the file stays, or two processes could lock two files of one name
 
@@ -52,6 +63,8 @@ def _flock(handle: int, folder: RunFolder) -> None:
 
 def is_used(folder: RunFolder) -> bool:
     """Whether a process holds the folder."""
+    if is_remote(folder.path):
+        return is_leased(folder.lock, watch=False)
     if not folder.lock.is_file():
         return False
     with folder.lock.open() as handle:
@@ -66,18 +79,18 @@ def ending(folder: RunFolder) -> tuple[str, str] | None:
     """How the last process that held the folder left it, and why where it failed; None: it was killed, or none was there."""
     if not folder.lock.is_file():
         return None
-    state, _, reason = folder.lock.read_text(encoding="utf-8").strip().partition(": ")
+    state, _, reason = read_whole(folder.lock).decode("utf-8").strip().partition(": ")
     return (state, reason) if state in (FINISHED, STOPPED, FAILED) else None
 
 
 def refuse_if_used(folder: RunFolder) -> None:
     """Raises RunError where a process holds the folder."""
-    if is_used(folder):
+    if is_leased(folder.lock, watch=True) if is_remote(folder.path) else is_used(folder):
         raise in_use(folder)
 
 
 def in_use(folder: RunFolder) -> RunError:
-    pid = folder.lock.read_text().strip() or "unknown"
+    pid = holder(folder.lock) if is_remote(folder.path) else folder.lock.read_text().strip() or "unknown"
     return RunError(
         f"{folder.path}: two runs in one folder: process {pid} works there. Wait for it, stop it, or give another --run-dir."
     )

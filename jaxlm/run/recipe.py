@@ -10,6 +10,7 @@ from typing import Any
 
 from jaxlm.core import ConfigError
 from jaxlm.core.errors import nearest
+from jaxlm.core.paths import require_readable, resolved
 from jaxlm.run.check import as_path, fit_fields
 from jaxlm.run.config import RunConfig
 from jaxlm.run.dials import COMMAND_FLAGS, check_dials, dial_types, read_dials
@@ -113,10 +114,11 @@ def find_recipe(where: str | Path) -> tuple[Path, str]:
       ConfigError: there is none; the message has the nearest shipped names.
     """
     text, path = str(where), as_path(where, "RECIPE")
+    require_readable(path, "RECIPE")
     if (path / "config.json").is_file():
-        return (path / "config.json").resolve(), path.resolve().name
-    if path.is_file() and path.suffix in (".py", ".json"):
-        return path.resolve(), path.resolve().parent.name if path.name == "config.json" else path.stem
+        return resolved(path / "config.json"), resolved(path).name
+    if path.suffix in (".py", ".json") and path.is_file():
+        return resolved(path), resolved(path).parent.name if path.name == "config.json" else path.stem
     bare = shipped()
     if text in bare:
         return bare[text], text.replace("/", "-")

@@ -9,6 +9,7 @@ from statistics import mean, stdev
 from typing import Any, NamedTuple
 
 from jaxlm.core import ConfigError
+from jaxlm.core.paths import absolute, read_whole, require_readable, resolved
 from jaxlm.run.difference import differences
 from jaxlm.run.files import RunFolder
 from jaxlm.run.lock import FINISHED, STOPPED, ending, is_used
@@ -73,6 +74,7 @@ def find_runs(where: Path) -> tuple[list[FoundRun], list[Refused]]:
     Raises:
       ConfigError: there is no such folder.
     """
+    require_readable(where, "DIR")
     if not where.is_dir():
         what = "is a file" if where.exists() else "does not exist"
         raise ConfigError(f"DIR: {where} {what}. Give the folder that your runs lie in; `jaxlm train` makes them in runs.")
@@ -119,11 +121,11 @@ def shape(model: Mapping[str, Any]) -> str:
 
 def _search(path: Path, top: Path, seen: set[Path]) -> Iterator[FoundRun | Refused]:
     """What `path` is, if it is anything, and what lies below it, unless it is a run."""
-    name = path.relative_to(top).as_posix() if path != top else path.absolute().name
+    name = path.relative_to(top).as_posix() if path != top else absolute(path).name
     try:
-        if path.resolve() in seen:  # links may lead in circles
+        if resolved(path) in seen:  # links may lead in circles
             return
-        seen.add(path.resolve())
+        seen.add(resolved(path))
         inner = {child.name for child in path.iterdir()}
         if "config.json" in inner:
             yield _read(name, RunFolder(path))
@@ -166,7 +168,7 @@ def _newest(path: Path) -> dict[str, float]:
     """The newest line of metrics.jsonl, and what the newest evaluation added; {}: there is none."""
     if not path.is_file():
         return {}
-    data = path.read_bytes()
+    data = read_whole(path)
     data = data[: data.rfind(b"\n") + 1]  # a line that is being written, or was cut short, does not count
     lines = (data[data.rfind(b"\n", 0, end) + 1 : end] for end in (data.find(b"\n", data.rfind(b'"eval/loss"')), len(data) - 1))
     found: dict[str, float] = {}

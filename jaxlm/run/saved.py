@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jaxlm.core import ConfigError
+from jaxlm.core.paths import read_whole
 from jaxlm.run.source import load_source
 from jaxlm.run.values import RECIPE, from_json, require_format
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 def read_json(path: Path) -> dict[str, Any]:
     """The JSON of one of a run's files. Raises ConfigError where it is none."""
     try:
-        node = json.loads(path.read_text(encoding="utf-8"))
+        node = json.loads(read_whole(path).decode("utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: cannot be read as JSON: {error}. Give a {path.name} that jaxlm wrote.") from error
     if not isinstance(node, dict):

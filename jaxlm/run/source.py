@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.util
+import linecache
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -11,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from jaxlm.core import ConfigError, UserError
+from jaxlm.core.paths import absolute
 from jaxlm.run.check import hints, is_value
 
 
@@ -38,13 +40,16 @@ def load_source(path: Path) -> Source:
     Raises:
       ConfigError: it cannot be read, or an error in it; the message names file and line.
     """
-    path = path.absolute()
+    path = absolute(path)
     text = read_source(path)
     name = "jaxlm_recipe_" + hashlib.sha256(f"{path}\n{text}".encode()).hexdigest()[:16]
     if name not in _LOADED:
         spec = importlib.util.spec_from_file_location(name, path)
         assert spec, f"{path} ends in .py"
         module = importlib.util.module_from_spec(spec)
+        module.__file__ = str(path)
+        # its lines, for help and tracebacks, which cannot look into an object store
+        linecache.cache[str(path)] = (len(text), None, text.splitlines(keepends=True), str(path))
         sys.modules[name] = module  # before it runs: dataclasses look their module up there
         try:
             run_code(path, lambda: exec(compile(text, str(path), "exec"), vars(module)))

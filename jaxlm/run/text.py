@@ -1,9 +1,6 @@
 """From a config's sources to a tokenizer and a token store, each made once and found again by its content."""
 
 import json
-import os
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,6 +9,7 @@ from pathlib import Path
 
 from jaxlm.core import ConfigError, Document
 from jaxlm.core.errors import writing
+from jaxlm.core.paths import cache_root, require_readable, require_writable
 from jaxlm.corpus import read_documents, split_documents
 from jaxlm.data import DataConfig, Store, default_root, store_address, write_store
 from jaxlm.data.blocks import ROOM
@@ -21,6 +19,7 @@ from jaxlm.run.config import RunConfig
 from jaxlm.run.values import to_json
 from jaxlm.tokenizer import load_tokenizer
 from jaxlm.tokenizer.base import Tokenizer, TokenizerConfig
+from jaxlm.tokenizer.folder import DESCRIPTION
 from jaxlm.train.waiting import waiting
 
 Say = Callable[[str], None]
@@ -70,15 +69,17 @@ def tokenizer_for(config: TokenizerConfig, text: Text, say: Say = print, *, buil
     """
     identity = {"tokenizer": to_json(config), "fingerprints": text.fingerprints, "text": text.settings}
     key = sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:40]
-    folder = default_root().parent / "tokenizers" / key
-    if not folder.is_dir():
+    folder = cache_root() / "tokenizers" / key
+    require_readable(cache_root(), "JAXLM_CACHE")
+    if not (folder / DESCRIPTION).is_file():
         _require_built(build, "tokenizer", folder)
+        require_writable(cache_root(), "JAXLM_CACHE")
         begun = time.monotonic()
         say(f"tokenizer: training {type(config).__name__} ...")
         with waiting("tokenizer: training"):
             tokenizer = config.train(text.train_texts)
-        with writing(folder.parent, ROOM):
-            _save(tokenizer, folder)
+        with writing(folder, ROOM):
+            tokenizer.save(folder)
         asked, size = getattr(config, "vocab_size", None), tokenizer.vocab.size
         fewer = f" (tokenizer.vocab_size={asked:,} asks for more than the text supports)" if asked and asked > size else ""
         say(f"tokenizer: {size:,} ids{fewer}, {time.monotonic() - begun:.1f} s")
@@ -89,23 +90,8 @@ def _require_built(build: bool, what: str, path: Path) -> None:
     if not build:
         raise ConfigError(
             f"data: this {what} is not there yet, and of several processes none builds it: {path}. Make it first, with the same "
-            "recipe and flags and JAXLM_CACHE, on a disk that all hosts see or on each: jaxlm data build RECIPE"
+            "recipe and flags and JAXLM_CACHE, in a place that all hosts see or on each: jaxlm data build RECIPE"
         )
-
-
-def _save(tokenizer: Tokenizer, folder: Path) -> None:
-    """Whole or not at all."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent))
-    try:
-        tokenizer.save(temporary)
-        try:
-            os.rename(temporary, folder)
-        except OSError:
-            if not folder.is_dir():  # else another process was first, with the same
-                raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def store_for(text: Text, tokenizer: Tokenizer, say: Say = print, *, build: bool = True) -> Store:
@@ -114,9 +100,12 @@ def store_for(text: Text, tokenizer: Tokenizer, say: Say = print, *, build: bool
     settings = text.settings if text.sentences is None else {**text.settings, **sentence_rules(text.sentences)}
     path = default_root() / store_address(text.fingerprints, tokenizer.vocab.digest, settings)
     progress = _Progress()
-    if not (path / HEADER).is_file():
+    require_readable(cache_root(), "JAXLM_CACHE")
+    there = (path / HEADER).is_file()
+    if not there:
         _require_built(build, "token store", path)
-    documents = () if (path / HEADER).is_file() else text.documents()  # which reads all of it once, to split it
+        require_writable(cache_root(), "JAXLM_CACHE")
+    documents = () if there else text.documents()  # which reads all of it once, to split it
     with waiting(progress.words):
         store = write_store(path, documents, tokenizer, sentences=text.sentences, progress=progress)
     if progress.num_documents:

@@ -8,7 +8,7 @@ import dataclasses
 import sys
 from collections.abc import Mapping
 from importlib import import_module
-from pathlib import Path
+from pathlib import PurePath
 from typing import Any
 
 from jaxlm.core import ConfigError
@@ -83,8 +83,8 @@ def _encode(value: Any, key: str, recipe_module: str | None) -> Any:
         if "type" in value or not all(isinstance(k, str) for k in value):
             raise ConfigError(f"{key}: the names of a dict in a config are strings other than 'type'.")
         return {k: _encode(v, join(key, k), recipe_module) for k, v in value.items()}
-    if isinstance(value, Path):
-        return str(value.absolute())
+    if isinstance(value, PurePath):
+        return str(value)  # absolute: `fit_fields` has made it so
     if value is None or type(value) in (bool, int, float, str):
         return value
     raise ConfigError(

@@ -1,13 +1,13 @@
 """Tokenizers on disk: a folder with a description, and beside it the files of the tokenizer's own library."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 from jaxlm.core import RunError
 from jaxlm.core.errors import nearest
 from jaxlm.core.lookup import load
+from jaxlm.core.paths import write_whole
 from jaxlm.tokenizer.base import Tokenizer
 
 DESCRIPTION = "jaxlm_tokenizer.json"
@@ -24,11 +24,8 @@ KINDS = {
 
 def write_description(folder: Path, kind: str, digest: str, **fields: Any) -> None:
     """Writes the description, whole or not at all; call it after the other files, so that it vouches for them."""
-    folder.mkdir(parents=True, exist_ok=True)
     description = {"format": FORMAT, "kind": kind, "digest": digest, "fields": fields}
-    partial = folder / (DESCRIPTION + ".partial")
-    partial.write_text(json.dumps(description, indent=1) + "\n", "ascii")
-    os.replace(partial, folder / DESCRIPTION)
+    write_whole(folder / DESCRIPTION, json.dumps(description, indent=1) + "\n")
 
 
 def load_tokenizer(folder: Path | str) -> Tokenizer:
@@ -37,7 +34,7 @@ def load_tokenizer(folder: Path | str) -> Tokenizer:
     Raises:
       RunError: a file is missing or broken, or its content is not what was saved.
     """
-    folder = Path(folder)
+    folder = Path(folder) if isinstance(folder, str) else folder
     path = folder / DESCRIPTION
     description = _description(path)
     kind, digest = description["kind"], description["digest"]

@@ -12,6 +12,7 @@ import numpy as np
 import tokenizers
 
 from jaxlm.core import ConfigError, RunError, Vocab
+from jaxlm.core.paths import write_whole
 from jaxlm.tokenizer.base import TokenizerConfig
 from jaxlm.tokenizer.folder import read_part, write_description
 from jaxlm.tokenizer.hugging_face_files import SENTINEL, SPECIALS, read_definition
@@ -104,8 +105,7 @@ class HuggingFaceTokenizer:
         return [self._names.get(i, f"<{i}>") for i in np.asarray(ids_N).tolist()]
 
     def save(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / FILE).write_text(self.definition, "ascii")
+        write_whole(folder / FILE, self.definition)
         write_description(folder, "tokenizers", self.vocab.digest)
 
     @classmethod

@@ -19,6 +19,7 @@ import numpy as np
 import sentencepiece
 
 from jaxlm.core import ConfigError, RunError
+from jaxlm.core.paths import write_whole
 from jaxlm.tokenizer.base import TokenizerConfig
 from jaxlm.tokenizer.folder import read_part, write_description
 from jaxlm.tokenizer.ids import byte_name, character_ends, id_dtype, join_bytes, make_vocab, spacing, special_names
@@ -115,8 +116,7 @@ class SentencePieceTokenizer:
         return [self._names[i] for i in np.asarray(ids_N).tolist()]
 
     def save(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / MODEL_FILE).write_bytes(self.model)
+        write_whole(folder / MODEL_FILE, self.model)
         write_description(folder, "sentencepiece", self.vocab.digest)
 
     @classmethod

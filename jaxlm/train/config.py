@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from jaxlm.core import ConfigError
-from jaxlm.core.errors import require_at_least, require_seed
+from jaxlm.core.errors import require_above, require_at_least, require_seed
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,8 @@ class LogConfig:
 
     every: int = 10
     """Steps between lines of metrics.jsonl; the last step has one too."""
+    upload_seconds: float = 60.0
+    """Seconds between uploads of the metrics where the run folder is in an object store; each checkpoint comes after one too."""
     tensorboard: bool = True
     """Write TensorBoard event files beside metrics.jsonl."""
     progress: bool = True
@@ -50,4 +52,5 @@ class LogConfig:
 
     def __post_init__(self) -> None:
         require_at_least(1, "log", self, "every")
+        require_above(0, "log", self, "upload_seconds")
         require_at_least(0, "log", self, "samples")

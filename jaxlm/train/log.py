@@ -22,10 +22,14 @@ class Log(Protocol):
 
     def write(self, step: int, metrics: Metrics) -> None: ...
 
+    def keep(self) -> None:
+        """All lines so far are where they are looked for, also if this machine is gone."""
+        return None
+
     def close(self) -> None: ...
 
 
-class MetricsFile:
+class MetricsFile(Log):
     """`metrics.jsonl`: one JSON object a line, flushed; no step twice, also after a resume."""
 
     def __init__(self, path: Path, resumed_step: int):
@@ -61,7 +65,7 @@ class MetricsFile:
         os.replace(temporary, path)
 
 
-class TensorBoard:
+class TensorBoard(Log):
     """Event files that TensorBoard reads, written here and now: the library's own thread dies on a full disk, and whoever
     waits for it waits for ever."""
 
@@ -113,7 +117,7 @@ SHOWN = {
 }
 
 
-class PlainLines:
+class PlainLines(Log):
     """A line at most every five seconds, on stderr: for pipes and files."""
 
     def __init__(self, steps: int):
@@ -136,7 +140,7 @@ class PlainLines:
         pass
 
 
-class ProgressBar:
+class ProgressBar(Log):
     """A rich bar on the terminal (stderr): step, loss, tokens/s, MFU, time left."""
 
     def __init__(self, steps: int, first: int, console: Any):

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from jaxlm.checkpoint.store import CheckpointStore
 from jaxlm.core import Sums
 from jaxlm.core.errors import Stopped, writing
+from jaxlm.core.paths import write_whole
 from jaxlm.parallel.compiled import compiled_together
 from jaxlm.parallel.placement import Ahead, place
 from jaxlm.train.ledger import Ledger
@@ -74,6 +75,8 @@ def train(run: Run, *, hooks: Sequence[Hook] = ()) -> TrainState:
                 if due.save:
                     with ledger.pause():
                         saved_at = time.monotonic()
+                        for log in logs:
+                            log.keep()  # before the checkpoint: whoever goes on from it has all lines up to it
                         run.peers.meet(f"checkpoint save {step}")
                         best = {"eval/loss": metrics["eval/loss"]} if "eval/loss" in metrics else None
                         with run.peers.within(f"checkpoint save {step}", run.meeting_seconds):  # and what is left of the one before
@@ -131,7 +134,5 @@ def _write_line(logs: Sequence[Log], step: int, metrics: Mapping[str, float]) ->
 def _write_summary(run: Run, values: dict[str, Any], finished: bool) -> None:
     """`summary.json`: the last values, and how the run ended."""
     path = run.folder / "summary.json"
-    temporary = path.with_suffix(".tmp")
     with writing(path, ROOM):
-        temporary.write_text(json.dumps({"state": "finished" if finished else "stopped", **values}, indent=2) + "\n")
-        temporary.replace(path)
+        write_whole(path, json.dumps({"state": "finished" if finished else "stopped", **values}, indent=2) + "\n")

@@ -5,6 +5,7 @@ commands after it, and one that begins with `# in examples/name.py` stands in th
 
     jaxlm train nano/...            is run, for 2 steps
     jaxlm train name.py             is run, for 2 steps, where a block above is that file
+    jaxlm ... s3://...              is parsed: nobody reading a document has that bucket
     jaxlm ... RUN                   is run where a command above has made that run
     jaxlm ... all else              is parsed: command, flags, and each name and type of a recipe's config
     ./launch/x.sh, bash .ci/run     must be there
@@ -145,6 +146,8 @@ def give_text(words: list[str]) -> None:
 
 
 def must_run(words: list[str]) -> bool:
+    if any("://" in word for word in words):
+        return False
     if words[0] == "train":
         return words[1].startswith("nano/") or Path(words[1]).is_file()
     return any((Path(word) / "checkpoints").is_dir() for word in words)

@@ -195,15 +195,15 @@ def test_a_run_that_goes_on_does_not_write_over_what_it_goes_on_by(config, tmp_p
     run = jaxlm.fit(config, tmp_path / "run")
     kept = [run.dir / "data.json", *(run.dir / "tokenizer").iterdir()]
     before = [(path.read_bytes(), path.stat().st_mtime_ns) for path in kept[1:]]
-    data, write_text = kept[0].read_bytes(), Path.write_text
+    data, write_bytes = kept[0].read_bytes(), Path.write_bytes
 
-    def on_a_full_disk(path, text, *rest, **named):
+    def on_a_full_disk(path, content):
         if "data.json" in path.name:
-            write_text(path, "")
+            write_bytes(path, b"")
             raise OSError(errno.ENOSPC, "No space left on device")
-        return write_text(path, text, *rest, **named)
+        return write_bytes(path, content)
 
-    monkeypatch.setattr(Path, "write_text", on_a_full_disk)
+    monkeypatch.setattr(Path, "write_bytes", on_a_full_disk)
     with pytest.raises(RunError, match=r"/run cannot be written: No space left on device\. .* the checkpoints stand$"):
         jaxlm.fit(replace(config, train=replace(config.train, steps=3)), tmp_path / "run")
     assert kept[0].read_bytes() == data
