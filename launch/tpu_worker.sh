@@ -18,7 +18,7 @@ case "$verb" in
     # The Python of TPU images is 3.10, older than jaxlm needs; uv brings its own.
     command -v uv >/dev/null || PIP_BREAK_SYSTEM_PACKAGES=1 python3 -m pip install --quiet --user uv
     [ -d venv ] || uv venv --quiet --python 3.12 venv
-    VIRTUAL_ENV=$PWD/venv uv pip install --quiet -c code/constraints.txt -e './code[tpu]'
+    VIRTUAL_ENV=$PWD/venv uv pip install --quiet -c code/constraints.txt -e './code[gcs,tpu]'
     ;;
   build) JAX_PLATFORMS=cpu code/launch/build_data.sh "$@" ;; # the chips are for those that train
   start)

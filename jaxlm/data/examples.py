@@ -23,7 +23,6 @@ class Preparer(Protocol):
 
     num_windows: int
     overlap: int
-    streams: tuple[str, ...]
 
     def raw_length(self, seq_len: int) -> int: ...
 
@@ -32,10 +31,11 @@ class Preparer(Protocol):
     def weights(self, batch: Example) -> Mapping[str, Any]: ...
 
 
-def padding_row(objective: Preparer, vocab: Vocab, seq_len: int) -> Example:
-    """A row of weight 0, made of empty windows; it has the fields, lengths and number formats of all rows."""
-    empty = Window.empty(objective.raw_length(seq_len), objective.streams[1:])
-    rng: Any = LazyGenerator(0, "prepare", PADDING)
+def padding_row(objective: Preparer, vocab: Vocab, seq_len: int, seed: int, streams: Sequence[str]) -> Example:
+    """A row of weight 0, made of empty windows of text with these streams; it has the fields, lengths and number formats of all
+    rows."""
+    empty = Window.empty(objective.raw_length(seq_len), streams[1:])
+    rng: Any = LazyGenerator(seed, "prepare", PADDING)
     return objective.prepare((empty,) * objective.num_windows, rng, vocab, seq_len)
 
 
@@ -123,7 +123,7 @@ class Examples:
 
     def _prepare(self, position: int, place: tuple[int, int, int] | None) -> Example:
         if place is None:
-            return padding_row(self.objective, self.vocab, self.seq_len)
+            return padding_row(self.objective, self.vocab, self.seq_len, self.seed, self.readers[0].streams)
         rng: Any = LazyGenerator(self.seed, "prepare", position)
         return self.objective.prepare(self._windows(position, *place), rng, self.vocab, self.seq_len)
 

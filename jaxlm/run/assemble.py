@@ -60,7 +60,8 @@ def assemble(
       RunError: the text is too short.
     """
     peers = peers or Peers()
-    program = program_of(config, materials.tokenizer.vocab, devices)
+    streams = config.objective.streams or materials.store.parts[0].streams
+    program = program_of(config, materials.tokenizer.vocab, devices, streams)
     model, partitioner, plan, num_rows = program.model, program.partitioner, program.layout, program.padded_size
     rows = local_rows(partitioner, num_rows)
     train_examples, validation = (examples(config, materials, split) for split in ("train", "validation"))

@@ -18,12 +18,13 @@ from jaxlm.train.program import Program
 from jaxlm.train.state import layout
 
 
-def program_of(config: RunConfig, vocab: Vocab, devices: Sequence[Any] | None = None) -> Program:
+def program_of(config: RunConfig, vocab: Vocab, devices: Sequence[Any] | None = None, streams: Sequence[str] = ()) -> Program:
     """The step, its state and its batches as shapes with their places; nothing is computed.
 
     Args:
       config: `optimizer.steps` resolved.
       devices: those of the mesh; None: all.
+      streams: those of the text, where it is known; (): those that the objective reads.
 
     Raises:
       ConfigError: something does not fit; it names the key.
@@ -31,7 +32,7 @@ def program_of(config: RunConfig, vocab: Vocab, devices: Sequence[Any] | None = 
     model = model_of(config, vocab)
     partitioner = Partitioner.of(config.mesh, devices)
     num_rows = padded_rows(config, partitioner)
-    row = padding_row(config.objective, vocab, config.data.seq_len)
+    row = padding_row(config.objective, vocab, config.data.seq_len, config.train.seed, streams or config.objective.streams)
     shapes = {name: ((num_rows, *value.shape), value.dtype) for name, value in row.items()} | {"row": ((num_rows,), np.int32)}
     return Program(
         model=model,

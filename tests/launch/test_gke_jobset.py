@@ -27,6 +27,12 @@ CHIPS_OF_A_NODE = {"tpu-v5-lite-podslice": (4,), "tpu-v6e-slice": (4,), "tpu-v5p
 """Of slices of several hosts (cloud.google.com/kubernetes-engine/docs/concepts/plan-tpus)."""
 
 
+@pytest.fixture(autouse=True)
+def gcsfs(monkeypatch):
+    """As in an image made with EXTRA=gcs,tpu: the package that reaches gs:// is there."""
+    monkeypatch.setattr("jaxlm.core.paths.find_spec", lambda package: package)
+
+
 def values(container) -> dict[str, str]:
     return {entry["name"]: entry["value"] for entry in container["env"]}
 

@@ -129,7 +129,7 @@ def test_all_hosts_train_a_recipe_of_ones_own_until_they_are_stopped(pod):
         assert (home / "built").read_text() == "|".join(("built", "data", "build", name, *AWKWARD, "cpu", "", ""))
         assert (home / "jaxlm" / name).read_text() == RECIPE
         assert (home / "jaxlm" / "code" / "jaxlm" / "cli" / "train.py").is_file()
-        assert (home / "installed").read_text().splitlines()[-1].endswith("-e ./code[tpu]")
+        assert (home / "installed").read_text().splitlines()[-1].endswith("-e ./code[gcs,tpu]")
 
     assert "is training" in pod("train", "nano/gpt2", code=1).stderr
     assert len(pod.calls("scp")) == 1, "the code of a run is not changed under it"
