@@ -37,6 +37,7 @@ def described(topology: str) -> list[Any]:
     """
     jax.config.update("jax_platforms", "cpu")  # the process computes nothing on what it has
     os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")  # else it asks the network of a cloud which machine this is
+    os.environ.setdefault("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")  # no chip is used, so others may describe theirs at the same time
     with heard():
         try:
             return list(topologies.get_topology_desc(platform="tpu", topology_name=topology).devices)
