@@ -5,6 +5,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
+from importlib.util import find_spec
 from typing import Any
 
 import jax
@@ -35,6 +36,8 @@ def described(topology: str) -> list[Any]:
     Raises:
       ConfigError: libtpu is not installed, or knows no such slice.
     """
+    if find_spec("libtpu") is None:
+        raise ConfigError(f'--topology {topology}: libtpu is not installed; it comes with `pip install "jaxlm[tpu]"`')
     jax.config.update("jax_platforms", "cpu")  # the process computes nothing on what it has
     os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")  # else it asks the network of a cloud which machine this is
     os.environ.setdefault("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")  # no chip is used, so others may describe theirs at the same time
@@ -43,8 +46,6 @@ def described(topology: str) -> list[Any]:
             return list(topologies.get_topology_desc(platform="tpu", topology_name=topology).devices)
         except Exception as error:  # of several kinds
             said = str(error).splitlines()[0]
-    if "libtpu" in said and "nstall" in said:
-        raise ConfigError(f'--topology {topology}: libtpu is not installed; it comes with `pip install "jaxlm[tpu]"`') from None
     raise ConfigError(
         f"--topology {topology}: libtpu knows no such slice ({said}). Allowed: GENERATION:AxB or AxBxC, such as v5e:4x4, "
         f"v5e:16x16, v5p:4x4x4 or v6e:8x8"
