@@ -71,10 +71,10 @@ def closed_form(program: Program) -> dict[Key, float]:
 
     Parameters that are cut along an axis of the rows (fsdp) are gathered in the forward and in the backward pass, tables that
     are looked up in the forward pass alone, and gradients are summed over all axes of the rows, once for each microbatch
-    (ZeRO, arXiv:1910.02054, section 7). Where the optimizer's state is cut and the parameter is not, it is gathered once it is
-    updated, in its own format. Where a sublayer is cut along another axis (tensor) its output is summed over it
-    in the forward pass and its input's gradient in the backward pass (Megatron-LM, arXiv:1909.08053, section 3). All else
-    is in the number format of computation.
+    (ZeRO, arXiv:1910.02054, section 7); that of a tied table once for each of its uses, which XLA adds up afterwards. Where the
+    optimizer's state is cut and the parameter is not, it is gathered once it is updated, in its own format. Where a sublayer
+    is cut along another axis (tensor) its output is summed over it in the forward pass and its input's gradient in the
+    backward pass (Megatron-LM, arXiv:1909.08053, section 3). All else is in the number format of computation.
     """
     sizes = dict(program.partitioner.mesh.shape)
     rows = [axis for axis in program.partitioner.rules["batch"] if sizes[axis] > 1][::-1]
@@ -86,7 +86,8 @@ def closed_form(program: Program) -> dict[Key, float]:
         held = width * leaf.array.size / prod(sizes[axis] for axis in cut.difference(rows))
         gathered = [axis for axis in rows if axis in cut]
         over = gathered + [axis for axis in rows if axis not in cut]
-        for kind, axes, times in (("gather", gathered, _gathers(leaf.name, program)), ("reduce", over, 1)):
+        gathers = _gathers(leaf.name, program)
+        for kind, axes, times in (("gather", gathered, gathers), ("reduce", over, 2 if gathers > 2 else 1)):
             for axis, share in _by_axis(axes, held, sizes):
                 total[kind, axis] += share * times * program.train.num_microbatches
         kept = cut_by(of_optimizer(leaf.axes, leaf.array.shape))
@@ -121,7 +122,8 @@ def _activations(program: Program, hidden: Any, rows: Sequence[str]) -> Iterator
     again = Counter(name.rpartition("/")[0] for name in sublayers if "block_" in name)
     for name, (axes, repeats) in sublayers.items():
         length = program.lengths[-1] if "encoder_" in name else program.lengths[0]
-        passes = 2 if "block_" in name else 1  # a table that is looked up: forward; one that scores: backward
+        both = "block_" in name or _gathers(f"{name}/table", program) > 2  # a table that is looked up, and one that scores
+        passes = 2 if both else 1
         yield axes, passes * repeats * length * per_length
         block = name.rpartition("/")[0]
         if again.get(block, 0) > 1 and _remat(program) == "full":  # of all sublayers but the last, for what follows them

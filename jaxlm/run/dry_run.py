@@ -73,7 +73,7 @@ def _tell(say: Say, *parts: Sequence[str]) -> None:
 def _traffic_table(lines: Sequence[Line]) -> list[str]:
     """What each device sends in a step; nothing where it is alone."""
     head = ("a step and device", "axis", "closed form", "compiled")
-    rows = [(line.kind, line.axis, f"{line.closed_form / 1e9:,.3f} GB", f"{line.compiled / 1e9:,.3f} GB") for line in lines]
+    rows = [(line.kind, line.axis, _size(line.closed_form), _size(line.compiled)) for line in lines]
     return aligned([head, *rows], right=(2, 3)) if rows else []
 
 
@@ -81,12 +81,18 @@ def _unexpected(lines: Sequence[Line]) -> list[str]:
     """What is sent and the closed form does not know of."""
     found = []
     for line in (line for line in lines if not line.expected):
-        sources = ", ".join(f"{name} ({size / 1e9:,.3f} GB)" for name, size in line.sources)
+        sources = ", ".join(f"{name} ({_size(size)})" for name, size in line.sources)
         found.append(
-            f"unexpected: {line.kind} over mesh.{line.axis} of {line.compiled / 1e9:,.3f} GB a step where "
-            f"{line.closed_form / 1e9:,.3f} GB are needed; most of it by {sources}"
+            f"unexpected: {line.kind} over mesh.{line.axis} of {_size(line.compiled)} a step where {_size(line.closed_form)} "
+            f"are needed; most of it by {sources}"
         )
     return found
+
+
+def _size(num_bytes: float) -> str:
+    """In units of 1,000, as networks are measured."""
+    unit, scale = next(((unit, scale) for unit, scale in (("GB", 1e9), ("MB", 1e6)) if num_bytes >= scale / 10), ("kB", 1e3))
+    return f"{num_bytes / scale:,.3f} {unit}" if num_bytes else "0"
 
 
 def _copied_whole(said: Sequence[str]) -> list[str]:
