@@ -6,6 +6,7 @@ libraries and never pass through here.
 """
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,8 @@ HOW = {
 }
 """Scheme -> where credentials are looked for."""
 
+MANGLED = re.compile(r"(gs|s3):/(?!/)")
+
 
 def to_path(given: str | PurePath, key: str) -> Path:
     """The absolute path that a user's words mean; `~` is replaced.
@@ -31,6 +34,8 @@ def to_path(given: str | PurePath, key: str) -> Path:
       ConfigError: a store that is not known, whose package is not installed, or no bucket in it.
       RuntimeError, ValueError, OSError: no path of this machine.
     """
+    if MANGLED.match(str(given)):  # as pathlib.Path writes it
+        raise ConfigError(f"{key}: {given} has one slash after the colon; give it as text, with two: s3://BUCKET/...")
     scheme, separator, rest = str(given).partition("://")
     if not separator or not scheme.isalnum():
         return Path(given).expanduser().absolute()

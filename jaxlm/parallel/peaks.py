@@ -21,7 +21,9 @@ PEAK_TFLOPS = {  # dense bf16, by `device_kind`, from the makers' data sheets
     "NVIDIA B200": 2250,
 }
 
-MEMORY_GB = {  # by `device_kind`, from the makers' data sheets, 1e9 bytes
+MEMORY_GIB = {  # by `device_kind`, from the makers' data sheets, whose GB are 2^30 bytes here
+    "TPU v2": 8,
+    "TPU v3": 16,
     "TPU v4": 32,
     "TPU v5 lite": 16,
     "TPU v5e": 16,
@@ -33,15 +35,15 @@ MEMORY_GB = {  # by `device_kind`, from the makers' data sheets, 1e9 bytes
     "NVIDIA A100-SXM4-80GB": 80,
     "NVIDIA H100 80GB HBM3": 80,
     "NVIDIA H100 PCIe": 80,
-    "NVIDIA H200": 141,
+    "NVIDIA H200": 140,
     "NVIDIA B200": 180,
 }
 
 
 def memory_bytes(devices: list) -> int | None:
     """What each device holds; None: a CPU, or not in the table."""
-    size = MEMORY_GB.get(devices[0].device_kind)
-    return None if size is None else size * 10**9
+    size = MEMORY_GIB.get(devices[0].device_kind)
+    return None if size is None else size * 2**30
 
 
 def peak_flops(devices: list) -> float | None:

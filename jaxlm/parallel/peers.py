@@ -6,6 +6,7 @@ process 0, over which go lines of JSON: a sign of life each second, and who has 
 """
 
 import contextlib
+import logging
 import os
 import socket
 import sys
@@ -16,6 +17,8 @@ from typing import Any
 
 from jaxlm.core.errors import ConfigError, Lost, RunError, UserError
 from jaxlm.parallel.hub import BEAT, STANDS, START, Hub, receive, send
+
+log = logging.getLogger(__name__)
 
 Facts = Mapping[str, Any]
 """What must be the same everywhere, by name; plain JSON."""
@@ -204,11 +207,14 @@ def split_address(address: str) -> tuple[str, int]:
 
 def _connect(host: str, port: int, seconds: float) -> socket.socket:
     """A connection to process 0, which may not have begun yet."""
-    until = time.monotonic() + seconds
+    until, told = time.monotonic() + seconds, False
     while True:
         try:
             return socket.create_connection((host, port), timeout=seconds)
         except OSError as error:
+            if isinstance(error, socket.gaierror) and not told:
+                log.warning("JAX_COORDINATOR_ADDRESS: %s does not resolve yet; asking for %g s", host, seconds)
+                told = True
             if time.monotonic() < until:
                 time.sleep(0.2)
             elif isinstance(error, socket.gaierror):

@@ -1,6 +1,7 @@
 """Devices that this machine doesn't have: a TPU's described by libtpu, or simulated ones of a CPU."""
 
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -12,6 +13,9 @@ import jax
 from jax.experimental import topologies
 
 from jaxlm.core import ConfigError
+
+SLICE = re.compile(r"\w+:\d+x\d+(x\d+)?")
+ALLOWED = "Allowed: GENERATION:AxB or AxBxC, such as v5e:4x4, v5e:16x16, v5p:4x4x4 or v6e:8x8"
 
 
 def simulated(number: int) -> list[Any]:
@@ -38,6 +42,8 @@ def described(topology: str) -> list[Any]:
     """
     if find_spec("libtpu") is None:
         raise ConfigError(f'--topology {topology}: libtpu is not installed; it comes with `pip install "jaxlm[tpu]"`')
+    if not SLICE.fullmatch(topology):
+        raise ConfigError(f"--topology {topology!r}: {ALLOWED}")
     jax.config.update("jax_platforms", "cpu")  # the process computes nothing on what it has
     os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")  # else it asks the network of a cloud which machine this is
     os.environ.setdefault("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")  # no chip is used, so others may describe theirs at the same time
@@ -46,10 +52,7 @@ def described(topology: str) -> list[Any]:
             return list(topologies.get_topology_desc(platform="tpu", topology_name=topology).devices)
         except Exception as error:  # of several kinds
             said = str(error).splitlines()[0]
-    raise ConfigError(
-        f"--topology {topology}: libtpu knows no such slice ({said}). Allowed: GENERATION:AxB or AxBxC, such as v5e:4x4, "
-        f"v5e:16x16, v5p:4x4x4 or v6e:8x8"
-    )
+    raise ConfigError(f"--topology {topology}: libtpu knows no such slice ({said}). {ALLOWED}")
 
 
 @contextmanager

@@ -19,7 +19,7 @@ def findings(program: Program) -> list[str]:
     """One message each: arrays of more than 64 MiB that lie whole on every device, axes of the mesh that do not divide what they
     shall cut or cut nothing, and a batch whose rows do not fill the devices."""
     if program.partitioner.mesh.size == 1:
-        return []
+        return list(_unfilled(program))
     return [*_undivided(program), *_unused(program), *_whole(program), *_unfilled(program)]
 
 
@@ -36,7 +36,7 @@ def _undivided(program: Program) -> Iterator[str]:
         keys = " x ".join(f"mesh.{axis}={mesh.shape[axis]}" for axis in axes)
         kept = sum(device_bytes(leaf.array) for leaf in leaves)
         also = "; each device computes all of them" if name in ("heads", "kv_heads") else ""
-        instead = f"Choose a divisor of {size}"
+        instead = f"Choose a divisor of {size}" if size > 1 else f"Set {keys.partition('=')[0]} to 1"
         if name == "vocab":  # whose tables may have rows that nothing reads
             instead = f"Set {program.model.embed_keys[0]}.table_multiple={prod(mesh.shape[axis] for axis in axes)}"
         yield f"{keys} does not divide {name}={size}: {_named(leaves)} not cut along it, {_size(kept)} a device{also}. {instead}"

@@ -35,10 +35,6 @@ def mesh_axes(groups: np.ndarray, sizes: Mapping[str, int]) -> tuple[str, ...]:
     return tuple(axis for axis, differs in zip(sizes, differ, strict=True) if differs)
 
 
-def group_size(text: str, num_devices: int) -> int:
-    return device_groups(text, num_devices).shape[1]
-
-
 def _of_mesh(text: str, num_devices: int) -> np.ndarray:
     """XLA's own mesh; `'a':(2)4` is the part of axis a that has 4 places, behind one of 2."""
     dims, rest = text.removeprefix("mesh[").split("]", 1)

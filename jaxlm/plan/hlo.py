@@ -9,11 +9,19 @@ import numpy as np
 
 from jaxlm.plan.groups import GROUPS, device_groups
 
-KINDS = ("all-gather", "all-reduce", "reduce-scatter", "all-to-all", "ragged-all-to-all", "collective-permute")
+KINDS = (
+    "all-gather",
+    "all-reduce",
+    "reduce-scatter",
+    "all-to-all",
+    "ragged-all-to-all",
+    "collective-permute",
+    "collective-broadcast",
+)
 
 COMPUTATION = re.compile(r"^(?P<entry>ENTRY )?%?(?P<name>[\w.\-]+) \(.*-> .*\{$")
 INSTRUCTION = re.compile(r"^\s+(?P<root>ROOT )?%?(?P<name>[\w.\-]+) = (?P<shape>.*?) (?P<op>[a-z][\w\-]*)\((?P<rest>.*)$")
-ARRAY = re.compile(r"\b(?P<dtype>[a-z]+\d*)\[(?P<dims>[\d,]*)\]")
+ARRAY = re.compile(r"\b(?P<dtype>pred|[a-z]+\d\w*)\[(?P<dims>[\d,]*)\]")
 START = "async-collective-start"
 CALLS = {
     "call": ("to_apply",),
@@ -35,6 +43,8 @@ class Collective(NamedTuple):
     """How often a run of the program comes by."""
     source: str
     """The operation it comes from, such as `jit(step)/.../mlp.up/dot_general`; empty: XLA says none."""
+    known: bool
+    """Whether that often: False where a loop turns as often as the data says, and is counted once."""
 
 
 class _Instruction(NamedTuple):
@@ -43,6 +53,11 @@ class _Instruction(NamedTuple):
     op: str
     rest: str
     root: bool
+
+
+class _Times(NamedTuple):
+    number: int
+    known: bool
 
 
 _Computations = dict[str, list[_Instruction]]
@@ -64,7 +79,7 @@ def collectives(text: str, num_devices: int) -> list[Collective]:
     }
     return [
         _collective(found, times, num_devices)
-        for holder, found, times in _within(entry, computations, 1)
+        for holder, found, times in _within(entry, computations, _Times(1, True))
         if holder.name.startswith(START) or _number(found, "channel_id") not in started
     ]
 
@@ -84,13 +99,14 @@ def _parsed(text: str) -> tuple[_Computations, str]:
     return computations, entry
 
 
-def _within(name: str, computations: _Computations, times: int) -> Iterator[tuple[_Instruction, _Instruction, int]]:
+def _within(name: str, computations: _Computations, times: _Times) -> Iterator[tuple[_Instruction, _Instruction, _Times]]:
     """(what holds it, a collective, how often it runs) of a computation that runs so often, and of what it calls."""
     for instruction in computations[name]:
         if instruction.op == "while":
             (condition,), (body,) = (_called(instruction, key) for key in ("condition", "body"))
             rounds = _rounds(instruction, computations[condition], computations[body])
-            yield from _within(body, computations, times * rounds)
+            inside = times._replace(known=False) if rounds is None else times._replace(number=times.number * rounds)
+            yield from _within(body, computations, inside)
         elif instruction.op in CALLS:
             for callee in _called(instruction, *CALLS[instruction.op]):
                 yield from _within(callee, computations, times)
@@ -108,7 +124,7 @@ def _fused(instruction: _Instruction, computations: _Computations) -> Iterator[_
                 yield from _fused(inner, computations)
 
 
-def _collective(instruction: _Instruction, times: int, num_devices: int) -> Collective:
+def _collective(instruction: _Instruction, times: _Times, num_devices: int) -> Collective:
     kind = instruction.op.removesuffix("-start")
     found = [
         (array["dtype"], prod(map(int, filter(None, array["dims"].split(","))))) for array in ARRAY.finditer(instruction.shape)
@@ -122,7 +138,7 @@ def _collective(instruction: _Instruction, times: int, num_devices: int) -> Coll
     if kind == "reduce-scatter":
         found = [(dtype, size * devices.shape[1]) for dtype, size in found]
     source = re.search(r'op_name="([^"]*)"', instruction.rest)
-    return Collective(kind, tuple(found), devices, times, source[1] if source else "")
+    return Collective(kind, tuple(found), devices, times.number, source[1] if source else "", times.known)
 
 
 def _called(instruction: _Instruction, *keys: str) -> list[str]:
@@ -135,24 +151,20 @@ def _number(instruction: _Instruction, key: str) -> str | None:
     return found[1] if found else None
 
 
-def _rounds(loop: _Instruction, condition: list[_Instruction], body: list[_Instruction]) -> int:
-    """How often a loop turns: as XLA says; else its bound, the number that its condition compares with, by its step."""
+def _rounds(loop: _Instruction, condition: list[_Instruction], body: list[_Instruction]) -> int | None:
+    """How often a loop turns: as XLA says; else its bound, the number that its condition compares with, by its counter's step,
+    which is more than 1 where XLA unrolled it; None: one of them is no number."""
     if (known := re.search(r'known_trip_count":\{"n":"(\d+)"', loop.rest)) is not None:
         return int(known[1])
     bounds = [_constant(i) for i in condition if i.op == "constant" and i.shape.startswith(("s32[]", "u32[]"))]
-    assert len(bounds) == 1, f"the condition of {loop.name} compares with one number, and holds {bounds}"
-    return -(-bounds[0] // _step(condition, body))
-
-
-def _step(condition: list[_Instruction], body: list[_Instruction]) -> int:
-    """By how much a loop's counter grows in a round; a loop that XLA unrolled takes several at once."""
-    by_name = {instruction.name: instruction for instruction in body}
-    compared = next(i for i in condition if i.op == "get-tuple-element")
+    compared = next((i for i in condition if i.op == "get-tuple-element"), None)
     root = next(i for i in body if i.root)
+    if len(bounds) != 1 or compared is None or root.op != "tuple":
+        return None
+    by_name = {instruction.name: instruction for instruction in body}
     grown = by_name[_operands(root)[int(_number(compared, "index") or 0)]]
-    steps = [_constant(by_name[name]) for name in _operands(grown) if by_name[name].op == "constant"]
-    assert (grown.op, len(steps)) == ("add", 1), f"a loop's counter grows by a number, not by {grown.op} {grown.rest[:100]}"
-    return steps[0]
+    steps = [_constant(by_name[name]) for name in _operands(grown) if name in by_name and by_name[name].op == "constant"]
+    return -(-bounds[0] // steps[0]) if grown.op == "add" and len(steps) == 1 else None
 
 
 def _constant(instruction: _Instruction) -> int:

@@ -39,11 +39,8 @@ def too_large(error: Exception) -> RunError | None:
     said = str(error)
     if "RESOURCE_EXHAUSTED" not in said:
         return None
-    return RunError(too_large_words(next((line.strip() for line in said.splitlines() if "Used" in line), said.splitlines()[0])))
-
-
-def too_large_words(how: str) -> str:
-    return (
+    how = next((line.strip() for line in said.splitlines() if "Used" in line), said.splitlines()[0])
+    return RunError(
         f"the step does not fit the device's memory ({how}); cut more along mesh.fsdp or mesh.tensor, keep less "
         "(model.remat='full'), give train.num_microbatches, or lower train.batch_size"
     )

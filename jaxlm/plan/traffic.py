@@ -71,7 +71,7 @@ def closed_form(program: Program) -> dict[Key, float]:
 
     Parameters that are cut along an axis of the rows (fsdp) are gathered in the forward and in the backward pass, tables that
     are looked up in the forward pass alone, and gradients are summed over all axes of the rows, once for each microbatch
-    (ZeRO, arXiv:1910.02054, section 7); that of a tied table once for each of its uses, which XLA adds up afterwards. Where the
+    (ZeRO, arXiv:1910.02054, section 7). Where the
     optimizer's state is cut and the parameter is not, it is gathered once it is updated, in its own format. Where a sublayer
     is cut along another axis (tensor) its output is summed over it in the forward pass and its input's gradient in the
     backward pass (Megatron-LM, arXiv:1909.08053, section 3). All else is in the number format of computation.
@@ -86,10 +86,10 @@ def closed_form(program: Program) -> dict[Key, float]:
         held = width * leaf.array.size / prod(sizes[axis] for axis in cut.difference(rows))
         gathered = [axis for axis in rows if axis in cut]
         over = gathered + [axis for axis in rows if axis not in cut]
-        gathers = _gathers(leaf.name, program)
-        for kind, axes, times in (("gather", gathered, gathers), ("reduce", over, 2 if gathers > 2 else 1)):
+        passes = _sharers(leaf.name, program)
+        for kind, axes, times in (("gather", gathered, _gathers(leaf.name, program)), ("reduce", over, 1)):
             for axis, share in _by_axis(axes, held, sizes):
-                total[kind, axis] += share * times * program.train.num_microbatches
+                total[kind, axis] += share * times * passes * program.train.num_microbatches
         kept = cut_by(of_optimizer(leaf.axes, leaf.array.shape))
         own = leaf.array.dtype.itemsize * leaf.array.size / prod(sizes[axis] for axis in cut)
         for axis, share in _by_axis([axis for axis in rows if axis in kept - cut], own, sizes):
@@ -108,6 +108,12 @@ def _gathers(name: str, program: Program) -> int:
     return sum(1 + 2 * scores for scores in tied) if name.endswith("embed/table") else len(tied)
 
 
+def _sharers(name: str, program: Program) -> int:
+    """How many layers have this one parameter (ALBERT): each gathers it and sums its gradient."""
+    stack = re.match(r"(encoder|decoder)_(\d+)/", name)
+    return getattr(_parts(program)[0], stack[1])[int(stack[2])].num_sharers() if stack else 1
+
+
 def _activations(program: Program, hidden: Any, rows: Sequence[str]) -> Iterator[tuple[list[str], float]]:
     """(axes, bytes) of each sum of activations over axes that cut a sublayer's parameters and not the rows."""
     sizes = program.partitioner.mesh.shape
@@ -117,7 +123,7 @@ def _activations(program: Program, hidden: Any, rows: Sequence[str]) -> Iterator
         axes = [axis for axis in sizes if axis in cut_by(leaf.array.sharding) and axis not in rows]
         if not axes or len(leaf.axes) < 2 or leaf.array.ndim < 2:
             continue
-        repeats = leaf.array.shape[leaf.axes.index("layers")] if "layers" in leaf.axes else 1
+        repeats = leaf.array.shape[leaf.axes.index("layers")] if "layers" in leaf.axes else _sharers(leaf.name, program)
         sublayers[leaf.name.rpartition("/")[0]] = axes, repeats
     again = Counter(name.rpartition("/")[0] for name in sublayers if "block_" in name)
     for name, (axes, repeats) in sublayers.items():
@@ -162,6 +168,6 @@ def _width(dtype: str, hidden: Any, platform: str) -> int:
 
 
 def _operation(source: str) -> str:
-    """The end of an operation's name, which tells the layer."""
-    names = [name for name in source.split("/") if name not in ("while", "body", "closed_call", "checkpoint")]
+    """The end of an operation's name, which tells the layer; of several that were joined the first's."""
+    names = [name for name in source.split(":")[0].split("/") if name not in ("while", "body", "closed_call", "checkpoint")]
     return "/".join(names[-4:]) or "unnamed"

@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from jaxlm.core import RunError, Vocab
+from jaxlm.core import Vocab
 from jaxlm.core.table import aligned
 from jaxlm.plan.devices import heard
 from jaxlm.plan.findings import findings
-from jaxlm.plan.hlo import collectives
-from jaxlm.plan.memory import Memory, memory_of, too_large, too_large_words
+from jaxlm.plan.hlo import Collective, collectives
+from jaxlm.plan.memory import Memory, memory_of, too_large
 from jaxlm.plan.traffic import Line, traffic
 from jaxlm.run.config import RunConfig, with_schedule_length
 from jaxlm.run.overview import parameter_table, totals
@@ -47,13 +47,14 @@ def dry_run(recipe: Recipe, devices: Sequence[Any] | None = None, say: Say = pri
         with heard() as said, waiting("compiling the step"):
             compiled = program.compiled()
     except Exception as error:  # of several kinds, by compiler
-        raise too_large(error) or error from error
-    lines = traffic(program, collectives(compiled.as_text() or "", program.partitioner.mesh.size))
+        if (found := too_large(error)) is not None:
+            raise found from error
+        raise
+    sent_by = collectives(compiled.as_text() or "", program.partitioner.mesh.size)
+    lines = traffic(program, sent_by)
     memory = memory_of(compiled, list(program.partitioner.mesh.devices.flat))
-    sent = [*_unexpected(lines), *_copied_whole(said)]
+    sent = [*_unexpected(lines), *_copied_whole(said), *_unknown(sent_by)]
     _tell(say, _traffic_table(lines), [_memory_line(memory)], sent)
-    if memory.device is not None and memory.needed > memory.device:
-        raise RunError(too_large_words(_memory_line(memory)))
     return {
         "devices": program.partitioner.mesh.size,
         "mesh": dict(program.partitioner.mesh.shape),
@@ -93,6 +94,12 @@ def _size(num_bytes: float) -> str:
     """In units of 1,000, as networks are measured."""
     unit, scale = next(((unit, scale) for unit, scale in (("GB", 1e9), ("MB", 1e6)) if num_bytes >= scale / 10), ("kB", 1e3))
     return f"{num_bytes / scale:,.3f} {unit}" if num_bytes else "0"
+
+
+def _unknown(sent_by: Sequence[Collective]) -> list[str]:
+    """Loops that turn as often as the data says."""
+    sources = sorted({one.source for one in sent_by if not one.known})
+    return [f"not known: how often a loop turns that sends ({', '.join(sources[:3])}); it is counted once"] if sources else []
 
 
 def _copied_whole(said: Sequence[str]) -> list[str]:

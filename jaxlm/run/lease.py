@@ -46,7 +46,7 @@ def leased(path: Path, in_use: Callable[[], RunError]) -> Iterator[Callable[[str
         while not ended.wait(BEAT):
             number += 1
             with suppress(OSError):  # the next one may come through
-                if token not in _read(path):
+                if (found := _read(path)) and token not in found:  # one that is gone is written again
                     said = f"{path} is another process's by now: this one gave no sign of life for too long, and ends"
                     print(said, file=sys.stderr, flush=True)
                     os._exit(LOST)

@@ -57,7 +57,8 @@ def train_step(
         (gradient, sums), _ = jax.lax.scan(
             lambda total, part: (jax.tree.map(jnp.add, total, part_gradient(state.params, part)), None), zeros, parts
         )
-    updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
+    with jax.named_scope("optimizer"):
+        updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
     state = state._replace(
         step=state.step + 1,
         position=state.position + (batch["row"] >= 0).sum().astype(jnp.uint32),

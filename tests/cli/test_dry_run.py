@@ -124,7 +124,7 @@ def test_for_a_tpu_that_is_not_here(pod):
     done = dry_run(pod, "--topology", "v5e:2x4", "--mesh.data", "1", "--mesh.fsdp", "8", "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
-    assert found["memory"]["device"] == 16 * 10**9
+    assert found["memory"]["device"] == 16 * 2**30
     assert "TPU v5 lite" in done.stderr
 
 

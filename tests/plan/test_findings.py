@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import jax
 import pytest
 from plan_programs import program
 
@@ -59,6 +60,11 @@ def test_the_optimizer_s_state_alone_may_be_cut():
     wide = gpt2(num_layers=1, embed_dim=256, num_heads=4, context=32, vocab_size=80_000, dropout=0.0)
     zero_1 = MeshConfig(data=1, fsdp=8, rules=(("embed", ()),), optimizer_rules=(("embed", ("fsdp",)),))
     assert findings(program(wide, zero_1)) == [], "the recipe says so itself"
+
+
+def test_a_batch_that_microbatches_do_not_divide_is_told_on_one_device_too():
+    (found,) = findings(program(LLAMA, MeshConfig(data=1), batch_size=10, num_microbatches=4, devices=jax.devices()[:1]))
+    assert found.startswith("train.batch_size=10 is filled up to 12 rows, 17% of the work for nothing: choose a multiple of 4, ")
 
 
 def test_a_batch_that_does_not_fill_the_devices():

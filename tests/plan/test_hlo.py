@@ -4,7 +4,6 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-import pytest
 from jax.sharding import AxisType
 from jax.sharding import PartitionSpec as P
 
@@ -65,9 +64,18 @@ def test_what_runs_beside_computation_is_counted_where_it_starts_and_loops_by_th
     assert [one.source for one in collectives(TPU, 4) if one.kind == "all-gather"] == ["jit(step)/up"]
 
 
-def test_a_counter_that_grows_by_no_number_is_an_internal_fault():
-    with pytest.raises(AssertionError, match="grows by a number"):
-        collectives(TPU.replace("add(%i, %one)", "multiply(%i, %one)"), 4)
+def test_a_loop_that_turns_as_often_as_the_data_says_is_counted_once_and_said_to_be():
+    odd = collectives(TPU.replace("add(%i, %one)", "multiply(%i, %one)"), 4)
+    assert {one.kind: (one.times, one.known) for one in odd} == {
+        "all-gather": (1, True),
+        "all-reduce": (1, False),
+        "collective-permute": (1, True),
+        "reduce-scatter": (1, True),
+    }
+
+
+def test_number_formats_of_eight_bits_count():
+    assert ("all-gather", (("f8e4m3fn", 64 * 64),), 1) in found(TPU.replace("bf16", "f8e4m3fn"), 4)
 
 
 def test_those_of_a_real_program():

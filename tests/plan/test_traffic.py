@@ -37,8 +37,10 @@ def test_two_gathers_and_one_reduction_of_the_parameters(remat):
 
 
 def test_each_microbatch_gathers_and_reduces():
-    one, two = (closed_form(program(BIG, MeshConfig(data=1, fsdp=8), num_microbatches=n)) for n in (1, 2))
-    assert two == {key: 2 * num_bytes for key, num_bytes in one.items()}
+    found = lines(program(replace(BIG, remat="full"), MeshConfig(data=1, fsdp=8), num_microbatches=2))
+    assert found["reduce", "fsdp"].closed_form == 2 * PARAMETERS
+    for line in found.values():
+        assert line.compiled == pytest.approx(line.closed_form, rel=0.1)
 
 
 def test_copies_of_the_model_sum_what_is_left_after_its_parts_have_summed():
@@ -53,8 +55,8 @@ def test_where_the_optimizer_s_state_alone_is_cut_parameters_are_gathered_once_t
     found = lines(program(BIG, zero_1))
     assert found["gather", "fsdp"].closed_form == pytest.approx(2 * PARAMETERS)  # once, in float32
     assert found["reduce", "fsdp"].closed_form == PARAMETERS
-    for line in found.values():
-        assert line.compiled / line.closed_form == pytest.approx(1, rel=0.1) or line.kind == "gather"
+    assert found["reduce", "fsdp"].compiled == pytest.approx(PARAMETERS, rel=0.1)
+    assert found["gather", "fsdp"].compiled == pytest.approx(PARAMETERS, rel=0.1), "on a CPU float32 counts as bfloat16"
 
 
 def test_layers_cut_along_tensor_sum_activations():
