@@ -34,7 +34,6 @@ class Line(NamedTuple):
     compiled: float
     sources: tuple[tuple[str, float], ...]
     """Where most of it comes from, and how many bytes."""
-
     expected: bool
     """Whether the program sends no more than the closed form says: so much of this kind, or in all kinds over this axis, for one
     may stand for another (a product whose parts are sent on in turn is exchanged, neither gathered nor reduced)."""
@@ -71,10 +70,10 @@ def closed_form(program: Program) -> dict[Key, float]:
 
     Parameters that are cut along an axis of the rows (fsdp) are gathered in the forward and in the backward pass, tables that
     are looked up in the forward pass alone, and gradients are summed over all axes of the rows, once for each microbatch
-    (ZeRO, arXiv:1910.02054, section 7). Where the
-    optimizer's state is cut and the parameter is not, it is gathered once it is updated, in its own format. Where a sublayer
-    is cut along another axis (tensor) its output is summed over it in the forward pass and its input's gradient in the
-    backward pass (Megatron-LM, arXiv:1909.08053, section 3). All else is in the number format of computation.
+    (ZeRO, arXiv:1910.02054, section 7). Where the optimizer's state is cut and the parameter is not, it is gathered once it is
+    updated, in its own format. Where a sublayer is cut along another axis (tensor) its output is summed over it in the forward
+    pass and its input's gradient in the backward pass (Megatron-LM, arXiv:1909.08053, section 3). All else is in the number
+    format of computation. What the optimizer itself sends, as Muon's products do, is not in it.
     """
     sizes = dict(program.partitioner.mesh.shape)
     rows = [axis for axis in program.partitioner.rules["batch"] if sizes[axis] > 1][::-1]
