@@ -19,19 +19,20 @@ ALLOWED = "Allowed: GENERATION:AxB or AxBxC, such as v5e:4x4, v5e:16x16, v5p:4x4
 
 
 def simulated(number: int) -> list[Any]:
-    """So many devices of this CPU, of which programs can be made and hardly run; before jax has been asked for any.
+    """So many devices of this CPU, for which programs can be made and hardly run; where jax has made some already, of those.
 
     Raises:
-      ConfigError: the number is none, or jax has made its devices already.
+      ConfigError: the number is none, or more than jax has made already.
     """
     if number < 1:
         raise ConfigError(f"--devices {number}: give at least 1")
     try:
         jax.config.update("jax_platforms", "cpu")
         jax.config.update("jax_num_cpu_devices", number)
-    except RuntimeError as error:
-        raise ConfigError(f"--devices {number}: {error}") from error
-    return jax.devices()
+    except RuntimeError as error:  # it has made its devices
+        if len(jax.devices("cpu")) < number:
+            raise ConfigError(f"--devices {number}: jax has made {len(jax.devices('cpu'))} already, and makes no more") from error
+    return jax.devices("cpu")[:number]
 
 
 def described(topology: str) -> list[Any]:
