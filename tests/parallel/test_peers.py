@@ -161,6 +161,9 @@ def test_a_failure_ends_the_others_with_its_reason(address, pool):
     found = all_of(pool, [Peers(k, 3, address, on_lost=lost.append) for k in range(3)], work)
     assert str(found[2]).startswith(f"process 1 (on {socket.gethostname()}) ended at 'the start': the disk is full. The last")
     assert found[1] is None
+    until = time.monotonic() + 10
+    while len(lost) < 2 and time.monotonic() < until:  # each is told by a thread of its own
+        time.sleep(0.05)
     assert [type(error) for error in lost] == [RunError] * 2
 
 
