@@ -111,7 +111,6 @@ class Peers:
                 raise Lost(f"nothing answers at {self._address}, where process 0 should, since {self.where!r}. {STANDS}")
             if self._error is not None:
                 raise self._error
-            self._begun = True
             return self._told
 
     @contextlib.contextmanager
@@ -164,6 +163,7 @@ class Peers:
                     return self._lose(_error(message["lost"], message["code"]))
                 if "met" in message and message["met"] == self._waiting:
                     self.hosts, self._told = message["hosts"], message["told"]
+                    self._begun = self._begun or not message["refused"]  # here, for news of a loss may be the next to come
                     self._answer(message["refused"] and ConfigError(message["refused"]))
             reason = "its connection closed"
         except TimeoutError:
