@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax
 
 from jaxlm.core import Inputs
+from jaxlm.models.transformer import LOOKED_UP
 from jaxlm.plan.groups import mesh_axes
 from jaxlm.plan.hlo import Collective
 from jaxlm.plan.leaves import cut_by, parameters
@@ -16,7 +17,6 @@ from jaxlm.train.program import Program
 
 KINDS = {"all-gather": "gather", "all-reduce": "reduce", "reduce-scatter": "reduce"}
 """All others exchange. A reduction counts the bytes of what is added up, however it is spelt."""
-LOOKED_UP = re.compile(r"(^|/)embed/(table|positions/table|token_types)$|_relative_bias/table$")
 TOLERANCE = 0.1
 SMALL = 0.01
 """Share of all bytes below which a kind on an axis is of no interest: norms, biases, sums of a loss."""
