@@ -72,7 +72,7 @@ def parse(command: Command, words: Sequence[str], *, lenient: bool = False) -> A
             several = get_origin(types[name]) is tuple
             given = [value] if equals else [] if types[name] is bool or not left or is_flag(left[0]) else [left.pop(0)]
             allowed = get_args(types[name])[0] if several else types[name]
-            fitted = fit(read(given, allowed, typed), allowed, key.removeprefix("--"), of_recipe=False)
+            fitted = fit(read(given, allowed, typed), allowed, key, of_recipe=False)
             values[name] = (*values.get(name, ()), fitted) if several else fitted
         elif is_flag(word) and others and not waiting:
             values[others] = (*values.get(others, ()), word)

@@ -29,7 +29,8 @@ class MeshConfig:
     patience_seconds: float = 120.0
     """How long they wait at any later point, and for a sign of life, before they leave with exit code 76."""
     rules: Rules = ()
-    """Changes to the table in jaxlm/parallel/rules.py, such as (("vocab", ()),): which axes cut a dim of this name."""
+    """Changes to the table in jaxlm/parallel/rules.py, such as (("vocab", ()),) or, on the command line, '[["vocab", []]]':
+    which axes cut a dim of this name."""
     optimizer_rules: Rules = ()
     """Changes on top of these for optimizer state alone, such as (("embed", ("fsdp",)),) where `rules` leave embed whole."""
 

@@ -1,11 +1,13 @@
 """Flags of the command line, laid over the values of a config.
 
 `--group.field VALUE`, in kebab or snake case, with a blank or `=`; parts of tuples by their number
-(`--data.sources.0.path`), a whole tuple by several values; `--flag`, `--no-flag` and `--flag false` for bools; `None`
-where it is allowed. jaxlm reads the words itself, with the check that JSON passes too; tyro prints the help.
+(`--data.sources.0.path`), a whole tuple by several values, one of tuples in JSON; `--flag`, `--no-flag` and
+`--flag false` for bools; `None` where it is allowed. jaxlm reads the words itself, with the check that JSON passes too;
+tyro prints the help.
 """
 
 import dataclasses
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
@@ -95,6 +97,8 @@ def read(words: Sequence[str], allowed: Any, typed: str, current: Any = None) ->
     items = next((get_args(m) or (str, ...) for m in options if get_origin(m) is tuple or m is tuple), None)
     if items and list(words) in ([], ["()"]):
         return ()
+    if items and _nests(items[0]):
+        return _parsed(" ".join(words), typed)
     single = len(words) == 1 and any(get_origin(m) is not tuple and m not in (tuple, type(None)) for m in options)
     if items and not single and [w.lower() for w in words] != ["none"]:
         each = items[:1] * len(words) if items[1:] == (...,) else items
@@ -105,6 +109,20 @@ def read(words: Sequence[str], allowed: Any, typed: str, current: Any = None) ->
         given = " ".join(map(repr, words)) or "no value"
         raise ConfigError(f"{typed}: {given} was given, one value is allowed: {describe(allowed)}.")
     return _word(words[0], allowed)
+
+
+def _nests(item: Any) -> bool:
+    return any(get_origin(member) is tuple for member in members(item))
+
+
+def _parsed(word: str, typed: str) -> Any:
+    """JSON, as config.json has the value; `fit` says what is wrong within it."""
+    try:
+        return json.loads(word)
+    except ValueError as error:
+        raise ConfigError(
+            f"{typed}: {word!r} is no JSON. Allowed: a list of lists as config.json has it, such as '[[\"embed\", []]]'."
+        ) from error
 
 
 def _word(word: str, allowed: Any) -> Any:

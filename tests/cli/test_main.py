@@ -141,9 +141,9 @@ def test_flags_become_arguments():
     assert parse(COMMAND, ["--loud", "well"]) == Words("well", loud=True)
     for words, message in {
         "well --oftn 3": "--oftn: `jaxlm happen` has no such flag. Did you mean '--often'",
-        "well --often many": "often: 'many' was given, int is allowed.",
+        "well --often many": "--often: 'many' was given, int is allowed.",
         "well --often": "--often: no value was given, one value is allowed: int.",
-        "well --loud=maybe": "loud: 'maybe' was given, bool is allowed.",
+        "well --loud=maybe": "--loud: 'maybe' was given, bool is allowed.",
         "well ill": f"'ill': one word too many. Allowed: {usage(COMMAND)}",
     }.items():
         with pytest.raises(ConfigError) as error:

@@ -43,6 +43,8 @@ def refusal(recipe, line):
         ("--data.weights 1 0.5", "data.weights", (1.0, 0.5)),
         ("--data.weights", "data.weights", ()),
         ("--data.weights 1 2 --data.weights ()", "data.weights", ()),
+        ('--mesh.rules [["embed",[]],["vocab",["tensor"]]]', "mesh.rules", (("embed", ()), ("vocab", ("tensor",)))),
+        ("--mesh.rules ()", "mesh.rules", ()),
         ("--model.decoder.0.pattern.0.mlp.mlp-dim 7", "model.decoder.0.pattern.0.mlp.mlp_dim", 7),
         ("--model.embed.positions None", "model.embed.positions", None),
         ("--own --objective.gamma 1", "objective.gamma", 1.0),
@@ -101,6 +103,9 @@ def test_words_of_errors(recipe):
         "--log.tensorboard maybe": "log.tensorboard: 'maybe' was given, bool is allowed.",
         "--log.no-tensorboard yes": "--log.no-tensorboard: 'yes' was given, no value is allowed.",
         "--data.weights 1 x": "data.weights.1: 'x' was given, float is allowed.",
+        "--mesh.rules embed=": "--mesh.rules: 'embed=' is no JSON. Allowed: a list of lists as config.json has it, such as "
+        "'[[\"embed\", []]]'.",
+        '--mesh.rules [["embed","fsdp"]]': "mesh.rules.0.1: 'fsdp' was given, several of str is allowed.",
         "--objective masked": "objective: 'masked' was given, Objective is allowed. Set it in the recipe.",
         "--size huge": "size: 'huge' was given, 'small' or 'medium' is allowed.",
         "stray --train.steps 1": "'stray': no flag stands before it. Allowed: --group.field VALUE.",
@@ -114,7 +119,16 @@ def test_what_a_class_refuses_is_one_message(recipe):
     assert refusal(recipe, "--optimizer.learning-rate -1") == "optimizer.learning_rate=-1.0 must be above 0"
 
 
-KEYS = ["train.steps", "train", "data.weights", "data.sources.0.path", "mesh.data", "log.tensorboard", "model.decoder.0"]
+KEYS = [
+    "train.steps",
+    "mesh.rules",
+    "train",
+    "data.weights",
+    "data.sources.0.path",
+    "mesh.data",
+    "log.tensorboard",
+    "model.decoder.0",
+]
 WORDS = st.one_of(st.sampled_from(["--", "-", "None", "()", "1e400", "inf", "nan", "true", "-1", "=", "1_0"]), st.text(max_size=6))
 FLAGS = st.one_of(st.sampled_from(KEYS).map("--{}".format), st.sampled_from(KEYS).map("--no-{}=x".format), WORDS)
 
