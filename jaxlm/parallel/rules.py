@@ -68,7 +68,7 @@ class Partitioner:
     @property
     def batch_shards(self) -> int:
         """Parts into which a batch's rows are cut."""
-        return prod(self.mesh.shape[axis] for axis in self.rules["batch"])
+        return self._size(self.rules["batch"])
 
     def spec(self, names: tuple[str | None, ...], shape: tuple[int, ...]) -> P:
         """How an array of these logical names and this shape lies on the mesh.
@@ -79,26 +79,37 @@ class Partitioner:
         Raises:
           UserError: a name is not in the table, or `mesh.expert` does not divide the experts.
         """
-        used: set[str] = set()
         spec: list[Any] = []
+        for name, size, (axes, divide) in zip(names, shape, self.asked(names, shape), strict=True):
+            if name == "experts" and not divide:
+                raise ConfigError(
+                    f"mesh.expert={self.mesh.shape['expert']} does not divide the {size} experts of a layer; "
+                    f"choose a divisor of {size}"
+                )
+            spec.append(None if not axes or not divide else axes if len(axes) > 1 else axes[0])
+        return P(*spec)
+
+    def asked(self, names: tuple[str | None, ...], shape: tuple[int, ...]) -> list[tuple[tuple[str, ...], bool]]:
+        """For each dim its rule's axes, without those that cut a dim before it, and whether they divide it.
+
+        Raises:
+          UserError: a name is not in the table.
+        """
+        used: set[str] = set()
+        asked = []
         for name, size in zip(names, shape, strict=True):
             if name is not None and name not in self.rules:
                 raise UserError(
                     f"the logical axis {name!r} of an array of shape {shape} is in no sharding rule.{nearest(name, self.rules)}"
                 )
             axes = tuple(a for a in self.rules[name] if a not in used and self.mesh.shape[a] > 1) if name is not None else ()
-            divides = size % prod(self.mesh.shape[a] for a in axes) == 0
-            if name == "experts" and not divides:
-                raise ConfigError(
-                    f"mesh.expert={self.mesh.shape['expert']} does not divide the {size} experts of a layer; "
-                    f"choose a divisor of {size}"
-                )
-            if not axes or not divides:
-                spec.append(None)
-            else:
-                used.update(axes)
-                spec.append(axes if len(axes) > 1 else axes[0])
-        return P(*spec)
+            divide = size % self._size(axes) == 0
+            used.update(axes if divide else ())
+            asked.append((axes, divide))
+        return asked
+
+    def _size(self, axes: Sequence[str]) -> int:
+        return prod(self.mesh.shape[axis] for axis in axes)
 
     def sharding(self, names: tuple[str | None, ...], shape: tuple[int, ...]) -> NamedSharding:
         return NamedSharding(self.mesh, self.spec(names, shape))

@@ -25,12 +25,12 @@ def findings(program: Program) -> list[str]:
 
 def _undivided(program: Program) -> Iterator[str]:
     """Dims that their axes do not divide; such a dim is not cut."""
-    mesh, rules = program.partitioner.mesh, program.partitioner.rules
+    mesh = program.partitioner.mesh
     found: dict[tuple[str, int, tuple[str, ...]], list[Leaf]] = defaultdict(list)
     for leaf in parameters(program):
-        for name, size in zip(leaf.axes, leaf.array.shape, strict=True):
-            axes = tuple(axis for axis in rules[name] if mesh.shape[axis] > 1)
-            if size % prod(mesh.shape[axis] for axis in axes):
+        asked = program.partitioner.asked(leaf.axes, leaf.array.shape)
+        for name, size, (axes, divide) in zip(leaf.axes, leaf.array.shape, asked, strict=True):
+            if not divide:
                 found[name, size, axes].append(leaf)
     for (name, size, axes), leaves in found.items():
         keys = " x ".join(f"mesh.{axis}={mesh.shape[axis]}" for axis in axes)

@@ -46,6 +46,11 @@ def test_an_axis_that_a_rule_left_without_work():
     ]
 
 
+def test_an_axis_that_cuts_another_dim_of_the_array_is_not_asked_of_this_one():
+    mesh = MeshConfig(data=1, fsdp=4, tensor=2, rules=(("kv_heads", ("fsdp", "tensor")),))
+    assert findings(program(LLAMA, mesh)) == [], "2 heads do not divide by 8, but fsdp cuts embed, which stands before them"
+
+
 def test_large_arrays_that_are_whole_on_each_device():
     wide = gpt2(num_layers=1, embed_dim=256, num_heads=4, context=32, vocab_size=80_000, dropout=0.0)
     (found,) = findings(program(wide, MeshConfig(data=8)))
