@@ -70,9 +70,10 @@ def closed_form(program: Program) -> dict[Key, float]:
 
     Parameters that are cut along an axis of the rows (fsdp) are gathered in the forward and in the backward pass, tables that
     are looked up in the forward pass alone, and gradients are summed over all axes of the rows, once for each microbatch
-    (ZeRO, arXiv:1910.02054, section 7). Where the optimizer's state is cut and the parameter is not, it is gathered once it is
-    updated, in its own format. Where a sublayer is cut along another axis (tensor) its output is summed over it in the forward
-    pass and its input's gradient in the backward pass (Megatron-LM, arXiv:1909.08053, section 3). All else is in the number
+    (ZeRO, arXiv:1910.02054, section 7); a table that also scores (tied) is used twice, and each use has its own. Where the
+    optimizer's state is cut and the parameter is not, it is gathered once it is updated, in its own format. Where a sublayer is
+    cut along another axis (tensor) its output is summed over it in the forward pass and its input's gradient in the backward
+    pass (Megatron-LM, arXiv:1909.08053, section 3). All else is in the number
     format of computation. What the optimizer itself sends, as Muon's products do, is not in it.
     """
     sizes = dict(program.partitioner.mesh.shape)
@@ -85,10 +86,10 @@ def closed_form(program: Program) -> dict[Key, float]:
         held = width * leaf.array.size / prod(sizes[axis] for axis in cut.difference(rows))
         gathered = [axis for axis in rows if axis in cut]
         over = gathered + [axis for axis in rows if axis not in cut]
-        passes = _sharers(leaf.name, program)
-        for kind, axes, times in (("gather", gathered, _gathers(leaf.name, program)), ("reduce", over, 1)):
+        repeats = _sharers(leaf.name, program) * program.train.num_microbatches
+        for kind, axes, times in zip(("gather", "reduce"), (gathered, over), _uses(leaf.name, program), strict=True):
             for axis, share in _by_axis(axes, held, sizes):
-                total[kind, axis] += share * times * passes * program.train.num_microbatches
+                total[kind, axis] += share * times * repeats
         kept = cut_by(of_optimizer(leaf.axes, leaf.array.shape))
         own = leaf.array.dtype.itemsize * leaf.array.size / prod(sizes[axis] for axis in cut)
         for axis, share in _by_axis([axis for axis in rows if axis in kept - cut], own, sizes):
@@ -99,12 +100,14 @@ def closed_form(program: Program) -> dict[Key, float]:
     return total
 
 
-def _gathers(name: str, program: Program) -> int:
-    """How often a step needs all of a parameter: twice, but look-ups once, and once more in each pass where it also scores."""
+def _uses(name: str, program: Program) -> tuple[int, int]:
+    """(gathers, sums) of a parameter: it is needed whole in both passes, for look-ups in one, and each use sums a gradient."""
     if not LOOKED_UP.search(name):
-        return 2
-    tied = [any(getattr(head, "tied", False) for _, head in part.heads) for part in _parts(program)]
-    return sum(1 + 2 * scores for scores in tied) if name.endswith("embed/table") else len(tied)
+        return 2, 1
+    lookups = [part.heads for part in _parts(program)]
+    tied = [heads for heads in lookups if any(getattr(head, "tied", False) for _, head in heads)]
+    scores = len(tied) if name.endswith("embed/table") else 0
+    return len(lookups) + 2 * scores, len(lookups) + scores
 
 
 def _sharers(name: str, program: Program) -> int:
@@ -127,7 +130,7 @@ def _activations(program: Program, hidden: Any, rows: Sequence[str]) -> Iterator
     again = Counter(name.rpartition("/")[0] for name in sublayers if "block_" in name)
     for name, (axes, repeats) in sublayers.items():
         length = program.lengths[-1] if "encoder_" in name else program.lengths[0]
-        both = "block_" in name or _gathers(f"{name}/table", program) > 2  # a table that is looked up, and one that scores
+        both = "block_" in name or _uses(f"{name}/table", program)[0] > 2  # a table that is looked up, and one that scores
         passes = 2 if both else 1
         yield axes, passes * repeats * length * per_length
         block = name.rpartition("/")[0]

@@ -8,7 +8,7 @@ from plan_programs import program
 
 from jaxlm.core import Inputs, Sums
 from jaxlm.core.sharding import constrain
-from jaxlm.models import llama
+from jaxlm.models import gpt2, llama
 from jaxlm.objectives import CausalLM
 from jaxlm.parallel.config import MeshConfig
 from jaxlm.plan.hlo import collectives
@@ -41,6 +41,16 @@ def test_each_microbatch_gathers_and_reduces():
     assert found["reduce", "fsdp"].closed_form == 2 * PARAMETERS
     for line in found.values():
         assert line.compiled == pytest.approx(line.closed_form, rel=0.1)
+
+
+def test_a_table_that_also_scores_is_gathered_thrice_and_summed_twice():
+    tied = gpt2(num_layers=3, embed_dim=256, num_heads=8, context=16, vocab_size=512, bias=False, dropout=0.0, dtype="bfloat16")
+    found = lines(program(tied, MeshConfig(data=1, fsdp=8)))
+    parameters, table, positions = 2 * tied.num_params(), 2 * 512 * 256, 2 * 16 * 256
+    assert found["gather", "fsdp"].closed_form == 2 * parameters + table - positions
+    assert found["reduce", "fsdp"].closed_form == parameters + table
+    for line in found.values():
+        assert line.compiled == pytest.approx(line.closed_form, rel=0.02)
 
 
 def test_copies_of_the_model_sum_what_is_left_after_its_parts_have_summed():
