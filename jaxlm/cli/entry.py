@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from io import TextIOWrapper
 from typing import NoReturn
 
 from jaxlm.cli.interrupt import INTERRUPTED, end_on_interrupt
@@ -11,6 +12,8 @@ from jaxlm.cli.interrupt import INTERRUPTED, end_on_interrupt
 def entry() -> NoReturn:
     """Runs the command, then ends the process."""
     end_on_interrupt()
+    if isinstance(sys.stdout, TextIOWrapper):  # a log has each line as it comes, also that before a process is left by the others
+        sys.stdout.reconfigure(line_buffering=True)
     from jaxlm.cli.main import main
 
     code = main()

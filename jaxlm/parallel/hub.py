@@ -58,6 +58,8 @@ class _Point:
 
     until: float
     seconds: float
+    key: str
+    """That of the config which says so."""
     facts: dict[int, dict[str, Any]] = field(default_factory=dict)
     told: Any = None
     """By process 0, to all."""
@@ -94,8 +96,8 @@ class Hub:
         self._points: dict[str, _Point] = {}
         self._lost: dict[str, Any] | None = None
         self._refused: str | None = None
-        self._begun = False
-        """Whether all have met."""
+        self._begun: dict[str, Any] | None = None
+        """What all said at the first meeting; None: they have not met."""
         self._closing_at: float | None = None
         self._thread = threading.Thread(target=self._serve, name="jaxlm-hub", daemon=True)
         self._thread.start()
@@ -150,8 +152,10 @@ class Hub:
         for line in lines:
             try:
                 message = json.loads(line)
-                assert isinstance(message, dict)
-            except (ValueError, AssertionError):
+                keys = set(message) if isinstance(message, dict) else set()
+            except ValueError:
+                keys = set()
+            if guest.process is None and guest.refused is None and not keys >= {"process", "of", "host"}:
                 return self._closed(guest)  # somebody else's connection
             self._hear(guest, message)
 
@@ -159,7 +163,11 @@ class Hub:
         if "process" in message:
             self._introduce(guest, message)
         elif guest.process is None:  # it was refused
-            if "at" in message:
+            if (
+                "at" in message and message["facts"] == self._begun
+            ):  # a process of this very run that was begun again before its end
+                self._tell({"lost": f"{guest.refused}. {STANDS}", "code": Lost.exit_code}, to=[guest])
+            elif "at" in message:
                 self._answer(message["at"], refused=guest.refused, to=[guest])
         elif "beat" in message:
             guest.where = message["beat"]
@@ -168,14 +176,15 @@ class Hub:
         elif "bye" in message:
             self._gone.add(guest.process)
             if message["bye"]:
-                self._lose(f"{guest.name} ended at {guest.where!r}: {message['bye']}. {STANDS}", message["code"])
+                advice = f". {STANDS}" if message["code"] == Lost.exit_code else ""  # the others come again
+                self._lose(f"{guest.name} ended at {guest.where!r}: {message['bye']}{advice}", message["code"])
 
     def _introduce(self, guest: _Guest, message: dict[str, Any]) -> None:
         """Takes a newcomer for the process that it says it is, or refuses it: before all have met the whole run, which cannot be
         complete, and afterwards the newcomer alone, which is a stranger."""
         process, of, guest.host = message["process"], message["of"], message["host"]
         other = next((known for known in self._guests.values() if known.process == process), None)
-        if self._begun:
+        if self._begun is not None:
             here = socket.gethostname()
             guest.refused = f"the run that meets there (process 0 on {here}) has begun without this process; give another port"
         elif other is not None:
@@ -187,13 +196,13 @@ class Hub:
             )
         else:
             guest.process = process
-        if guest.refused is not None and not self._begun:
+        if guest.refused is not None and self._begun is None:
             self._refused = guest.refused
             self._answer(START, refused=guest.refused)
 
     def _arrive(self, guest: _Guest, process: int, message: dict[str, Any]) -> None:
         name, seconds = message["at"], message["seconds"]
-        point = self._points.setdefault(name, _Point(time.monotonic() + seconds, seconds))
+        point = self._points.setdefault(name, _Point(time.monotonic() + seconds, seconds, message["key"]))
         point.facts[process] = message["facts"]
         guest.where = name
         if process == 0:
@@ -204,7 +213,7 @@ class Hub:
             self._answer(name, refused=self._refused)
         elif len(point.facts) == self._count:
             del self._points[name]
-            self._begun = True
+            self._begun = message["facts"] if self._begun is None else self._begun
             hosts = {known.process: known.host for known in self._guests.values()}
             each = [hosts[number] for number in range(self._count)]
             self._answer(name, refused=self._difference(point.facts), hosts=each, told=point.told)
@@ -236,7 +245,8 @@ class Hub:
                 known = {guest.process: f"{guest.name}, which is at {guest.where!r}" for guest in self._guests.values()}
                 missing = [known.get(n, f"process {n}") for n in range(self._count) if n not in point.facts]
                 advice = "Start them all, or set JAX_NUM_PROCESSES=1 for this one alone" if name == START else STANDS
-                self._lose(f"waited {point.seconds:g} s at {name!r} for {' and '.join(missing)}. {advice}")
+                longer = f"; to wait longer set {point.key}"
+                self._lose(f"waited {point.seconds:g} s at {name!r} for {' and '.join(missing)}. {advice}{longer}")
 
     def _closed(self, guest: _Guest) -> None:
         self._selector.unregister(guest.connection)

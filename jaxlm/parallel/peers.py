@@ -80,7 +80,7 @@ class Peers:
         host, port = split_address(self._address)
         if self.index == 0:
             self._hub = Hub(self.count, port, self.patience)
-        self._socket = _connect("localhost" if self._hub else host, port, seconds)
+        self._socket = connect("localhost" if self._hub else host, port, seconds)
         self._say(process=self.index, host=socket.gethostname(), of=self.count)
         threading.Thread(target=self._listen, name="jaxlm-peers", daemon=True).start()
         threading.Thread(target=self._beat, name="jaxlm-beat", daemon=True).start()
@@ -106,8 +106,10 @@ class Peers:
             if self._error is not None:
                 raise self._error
             self.where = self._waiting = name
-            self._say(at=name, facts=dict(facts or {}), seconds=seconds or self.patience, told=told)
-            if not self._news.wait_for(lambda: self._waiting is None, timeout=(seconds or self.patience) + self.patience + 10):
+            key = "mesh.meeting_seconds" if seconds else "mesh.patience_seconds"
+            bound = seconds or self.patience
+            self._say(at=name, facts=dict(facts or {}), seconds=bound, key=key, told=told)
+            if not self._news.wait_for(lambda: self._waiting is None, timeout=bound + self.patience + 10):
                 raise Lost(f"nothing answers at {self._address}, where process 0 should, since {self.where!r}. {STANDS}")
             if self._error is not None:
                 raise self._error
@@ -121,7 +123,10 @@ class Peers:
             yield
             return
         self.where = name
-        error = Lost(f"waited {seconds:g} s at {name!r} for all processes to do their part. {STANDS}")
+        error = Lost(
+            f"waited {seconds:g} s at {name!r} for all processes to do their part. {STANDS}; "
+            "to wait longer set mesh.meeting_seconds"
+        )
         timer = threading.Timer(seconds, self._on_lost, [error])
         timer.daemon = True
         timer.start()
@@ -205,8 +210,13 @@ def split_address(address: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def _connect(host: str, port: int, seconds: float) -> socket.socket:
-    """A connection to process 0, which may not have begun yet."""
+def connect(host: str, port: int, seconds: float) -> socket.socket:
+    """A connection to process 0, which may not have begun yet.
+
+    Raises:
+      ConfigError: the host does not resolve.
+      Lost: nothing answers within `seconds`.
+    """
     until, told = time.monotonic() + seconds, False
     while True:
         try:

@@ -1,4 +1,4 @@
-"""What a process sets up before its first program: where compiled ones are kept, and the other processes of its run."""
+"""What a process sets up before its first program: the other processes of its run."""
 
 import atexit
 import contextlib
@@ -9,24 +9,25 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import jax
 
-from jaxlm.core.errors import ConfigError, Stopped, UserError
+from jaxlm.core.errors import ConfigError, Lost, Stopped, UserError
 from jaxlm.parallel.config import MeshConfig
 from jaxlm.parallel.hub import next_port
-from jaxlm.parallel.peers import Facts, Peers, split_address
+from jaxlm.parallel.peers import Facts, Peers, connect, split_address
 
 ADDRESS, COUNT, INDEX = "JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID"
 """Environment variables that say what no scheduler says; the address is process 0's, as all hosts know it."""
 
-
 GRACE = 5.0
 """Seconds within which the news of a lost process comes to those whom it breaks."""
+
+_handlers: list = []
+"""Of signals, for C: they must live as long as the process."""
 
 
 @dataclass(frozen=True)
@@ -41,25 +42,7 @@ class Place:
     """The GPUs of the host that are this process's; None: all."""
 
 
-def keep_compiled(folder: Path) -> Path:
-    """Keeps compiled programs in `folder`, so that the same program is compiled once a machine, not once a run.
-
-    A folder that is set already (JAX_COMPILATION_CACHE_DIR in the environment, or by the program) stands.
-
-    Returns:
-      The folder in use.
-    """
-    chosen: str | None = jax.config.values["jax_compilation_cache_dir"]
-    if chosen is None:
-        folder.mkdir(parents=True, exist_ok=True)
-        jax.config.update("jax_compilation_cache_dir", str(folder))
-        if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
-            jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
-        return folder
-    return Path(chosen)
-
-
-def find_place(environment: Mapping[str, str] = os.environ, seconds: float = 300.0) -> Place:
+def find_place(seconds: float = 300.0) -> Place:
     """As JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID say; what they leave open, as the TPU pod, GKE, Slurm or
     Open MPI says (JAX's own detection); alone where nobody says anything.
 
@@ -68,23 +51,25 @@ def find_place(environment: Mapping[str, str] = os.environ, seconds: float = 300
 
     Raises:
       ConfigError: a variable is no number, or one is missing.
+      Lost: the scheduler's own servers do not answer, or its name for process 0 does not come to be known.
     """
     from jax._src.clusters import ClusterEnv
 
-    count, index = (_number(environment, name) for name in (COUNT, INDEX))
-    address = environment.get(ADDRESS)
+    count, index, address = _number(COUNT), _number(INDEX), os.environ.get(ADDRESS)
     local = None
     if count != 1 and None in (address, count, index):
         try:
             with warnings.catch_warnings(action="ignore"):  # of a package that a pod of Kubernetes might have
                 found = ClusterEnv.auto_detect_unset_distributed_params(address, count, index, None, None, int(seconds))
         except Exception as error:
-            raise ConfigError(
+            said = (
                 f"which process of a run this is cannot be found: {error}. "
                 f"Set {ADDRESS}, {COUNT} and {INDEX}; or {COUNT}=1 for one alone"
-            ) from error
+            )
+            # A name that is not there yet, or a server that does not answer: process 0 may be on its way.
+            raise (Lost if isinstance(error, RuntimeError | OSError) else ConfigError)(said) from error
         address, count, index, local = found
-        if _tasks_on_host(environment) == 1:
+        if _tasks_on_host() == 1:
             local = None  # JAX would give it the first device of the host, and leave the others idle
     if count == 1 or (count is None and address is None and index is None):
         return Place()
@@ -97,15 +82,15 @@ def find_place(environment: Mapping[str, str] = os.environ, seconds: float = 300
     return Place(index, count, address, tuple(local) if local is not None else None)
 
 
-def _tasks_on_host(environment: Mapping[str, str]) -> int | None:
+def _tasks_on_host() -> int | None:
     """Processes that Slurm or Open MPI started on each host, such as SLURM_STEP_TASKS_PER_NODE=1(x2); None: nobody says."""
-    said = environment.get("SLURM_STEP_TASKS_PER_NODE") or environment.get("OMPI_COMM_WORLD_LOCAL_SIZE")
+    said = os.environ.get("SLURM_STEP_TASKS_PER_NODE") or os.environ.get("OMPI_COMM_WORLD_LOCAL_SIZE")
     found = re.match(r"\d+", said or "")
     return int(found[0]) if found else None
 
 
-def _number(environment: Mapping[str, str], name: str) -> int | None:
-    given = environment.get(name)
+def _number(name: str) -> int | None:
+    given = os.environ.get(name)
     if given is None:
         return None
     if not given.isdecimal() or (name == COUNT and int(given) == 0):
@@ -164,6 +149,8 @@ def _leave(code: int) -> None:
 
 def _start_jax(place: Place, config: MeshConfig) -> None:
     host, port = split_address(place.address)
+    if place.index > 0:  # else JAX ends the process with an abort that names nobody, where a firewall knows the first port alone
+        connect(host, next_port(port), config.patience_seconds / 2).close()
     jax.distributed.initialize(
         f"{host}:{next_port(port)}",
         place.count,
@@ -193,9 +180,5 @@ def _leave_where_jax_aborts() -> None:
         os.abort()
 
     libc = ctypes.CDLL(None)
-    kept.append(ctypes.CFUNCTYPE(None, ctypes.c_int)(wait))
-    libc.signal(int(signal.SIGABRT), kept[0])
-
-
-kept: list = []
-"""The handler, which must live as long as the process."""
+    _handlers.append(ctypes.CFUNCTYPE(None, ctypes.c_int)(wait))
+    libc.signal(int(signal.SIGABRT), _handlers[0])

@@ -13,9 +13,10 @@ from jaxlm.core.errors import writing
 from jaxlm.core.paths import machine_root, require_readable, require_writable
 from jaxlm.core.trees import shape_difference
 from jaxlm.objectives.base import Objective
+from jaxlm.parallel.compiled import keep_compiled
 from jaxlm.parallel.peers import Peers
 from jaxlm.parallel.rules import Partitioner
-from jaxlm.parallel.start import find_place, joined, keep_compiled
+from jaxlm.parallel.start import find_place, joined
 from jaxlm.report.ending import Own, show_ending
 from jaxlm.run.assemble import Materials, assemble, examples
 from jaxlm.run.check import as_path, kind

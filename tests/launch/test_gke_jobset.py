@@ -1,7 +1,6 @@
 """`launch/gke_jobset.yaml` says what the processes, the chips and the exit codes of a run need."""
 
 import math
-import os
 from pathlib import Path
 
 import pytest
@@ -55,13 +54,13 @@ def test_the_processes_find_each_other_as_gke_names_them(index, monkeypatch):
     names = JOBSET["metadata"]["name"], REPLICATED["name"]
     hosts = [f"{'-'.join(names)}-0-{host}.{names[0]}" for host in range(JOB["completions"])]
     given = {"TPU_WORKER_ID": str(index), "TPU_WORKER_HOSTNAMES": ",".join(hosts), "TPU_SKIP_MDS_QUERY": "true"}
-    for name, value in {**given, "KUBERNETES_SERVICE_HOST": "10.0.0.1"}.items():
+    for name, value in {**given, **values(TRAINING), "KUBERNETES_SERVICE_HOST": "10.0.0.1"}.items():
         monkeypatch.setenv(name, value)
     for module in (cloud_tpu_init, cloud_tpu_cluster, cluster):
         monkeypatch.setattr(module, "running_in_cloud_tpu_vm", True, raising=False)
     monkeypatch.setattr(cloud_tpu_cluster, "get_metadata", lambda key: ("Not found: no such attribute", 404))  # asked for slices
     monkeypatch.setattr(cloud_tpu_cluster.socket, "gethostbyname", lambda host: "10.0.0.2")
-    place = find_place({**os.environ, **values(TRAINING)})
+    place = find_place()
     assert (place.index, place.count, place.local_devices) == (index, len(hosts), None)
     host, _, port = place.address.partition(":")
     assert host == hosts[0]

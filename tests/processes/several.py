@@ -52,7 +52,8 @@ class Place:
     def environment(self, devices: int, **more: str) -> dict[str, str]:
         flags = f"--xla_force_host_platform_device_count={devices}"
         path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-        return {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **more}
+        own = {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags, "PYTHONPATH": path, "PYTHONUNBUFFERED": ""}  # as on a user's machine
+        return {**os.environ, **own, **more}
 
     def together(self, count: int, port: int | None = None, of: int | None = None) -> list[dict[str, str]]:
         """The environment variables of `count` processes, of `of` that there should be."""
