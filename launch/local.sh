@@ -13,7 +13,24 @@ fi
 count=$1
 shift
 
-"$(dirname "$0")/build_data.sh" "$@" >&2 || exit
+pids=() codes=() stopped=''
+# All are told: they agree among themselves when to stop, but one that has not met the others yet ends at once, and they would wait.
+stop() {
+  stopped=1
+  [ ${#pids[@]} -eq 0 ] || kill -TERM "${pids[@]}" 2>/dev/null
+}
+trap stop TERM INT
+
+"$(dirname "$0")/build_data.sh" "$@" >&2 </dev/null &
+pids=("$!")
+while :; do # a signal interrupts `wait`
+  wait "${pids[0]}"
+  built=$?
+  kill -0 "${pids[0]}" 2>/dev/null || break
+done
+pids=()
+[ "$built" -eq 0 ] || exit "$built"
+[ -z "$stopped" ] || exit 75
 
 if [ -n "${DEVICES_PER_PROCESS:-}" ] || [ "${JAX_PLATFORMS:-}" = cpu ]; then
   export JAX_PLATFORMS="${JAX_PLATFORMS:-cpu}"
@@ -25,9 +42,6 @@ fi
 # Two runs on one machine rarely draw the same port, below those that the system gives away by itself.
 export JAX_COORDINATOR_ADDRESS="127.0.0.1:${JAXLM_PORT:-$((10000 + 2 * (RANDOM % 10000)))}" JAX_NUM_PROCESSES="$count"
 
-pids=() codes=()
-# They agree among themselves when to stop, so it is enough to tell one.
-trap '[ ${#pids[@]} -eq 0 ] || kill -TERM "${pids[0]}" 2>/dev/null' TERM INT
 for ((i = 0; i < count; i++)); do
   # Counted among those that CUDA_VISIBLE_DEVICES leaves. That itself stays: NCCL is to see the other GPUs, for their links.
   [ -z "$gpu_each" ] || export JAX_LOCAL_DEVICE_IDS="$i"
@@ -38,6 +52,7 @@ for ((i = 0; i < count; i++)); do
   fi
   pids+=("$!") codes+=('')
 done
+[ -z "$stopped" ] || stop # told while they were started
 
 failed=''
 while :; do

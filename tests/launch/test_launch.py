@@ -1,5 +1,6 @@
 """The scripts of launch/, in front of a stand-in for `jaxlm`."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -48,6 +49,69 @@ def test_a_store_that_cannot_be_built_ends_it_before_any_process(script):
 def test_it_starts_again_after_75_and_76_alone(script, codes, expected):
     code, _, starts = script("multi_gpu.sh", "x", codes=codes)
     assert (code, starts) == expected
+
+
+def test_five_quick_losses_in_a_row_are_no_accident(script):
+    assert script("restart.sh", "jaxlm", codes=(76,) * 4 + (75,) + (76,) * 9)[::2] == (76, 10)
+    assert "five times in a row another process was lost" in script.said
+
+
+def test_losses_long_after_the_start_are_none_in_a_row(script, tmp_path):
+    short = tmp_path / "restart.sh"
+    short.write_text((LAUNCH / "restart.sh").read_text().replace("-lt 600", "-lt 0"))
+    short.chmod(0o755)
+    assert script(short, "jaxlm", codes=(76,) * 7 + (0,))[::2] == (0, 8)
+
+
+ON_SLURM = {
+    "srun": '#!/bin/sh\nwhile [ "${1#--}" != "$1" ]; do shift; done\nSLURM_PROCID=0 "$@"\n',
+    "scontrol": '#!/bin/sh\n[ "$1" = requeue ] && echo "$2" >> requeued\necho n1 NodeAddr=127.0.0.1\n',
+}
+
+
+@pytest.mark.parametrize(("codes", "requeued"), [((76,) * 5, 4), ((76, 76, 75, 76, 76, 76), 6), ((75, 2), 1), ((0,), 0)])
+def test_slurm_queues_again_after_losses_but_not_after_five_in_a_row(script, tmp_path, codes, requeued):
+    for name, text in ON_SLURM.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    slurm = {"SLURM_SUBMIT_DIR": str(tmp_path), "JAXLM_LAUNCH": str(LAUNCH), "SLURM_JOB_ID": "7", "SLURM_NTASKS": "1"}
+    each = [code for train in codes for code in (0, train)]  # the store is built first, each time
+    ends = [script("slurm.sbatch", "x", codes=each, SLURM_JOB_NODELIST="n1", **slurm)[0] for _ in codes]
+    assert ends == list(codes)
+    found = tmp_path / "requeued"
+    assert (found.read_text().splitlines() if found.exists() else []) == ["7"] * requeued
+
+
+STOPS_AT_ONCE = """#!/bin/sh
+[ "$1" = train ] || exit 0
+echo "$JAX_PROCESS_ID" >> started
+exec sleep 60
+"""
+
+
+def test_a_signal_before_the_processes_have_met_reaches_all_of_them(tmp_path):
+    stand_in = tmp_path / "jaxlm"
+    stand_in.write_text(STOPS_AT_ONCE)
+    stand_in.chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    process = subprocess.Popen([LAUNCH / "local.sh", "2", "x"], cwd=tmp_path, env={**os.environ, "PATH": path})
+    while not (tmp_path / "started").exists() or len((tmp_path / "started").read_text()) < 4:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=10) == 76, "both were ended by the signal, with nothing saved"
+
+
+def test_a_signal_while_the_store_is_built_ends_it_and_begins_nothing(tmp_path):
+    stand_in = tmp_path / "jaxlm"
+    stand_in.write_text('#!/bin/sh\necho "$1" >> started\nexec sleep 60\n')
+    stand_in.chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    process = subprocess.Popen([LAUNCH / "local.sh", "2", "x"], cwd=tmp_path, env={**os.environ, "PATH": path})
+    while not (tmp_path / "started").exists():
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=10) == 143
+    assert (tmp_path / "started").read_text() == "data\n"
 
 
 def test_it_says_with_what_it_ended(script):
