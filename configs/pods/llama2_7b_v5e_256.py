@@ -29,7 +29,7 @@ def config(*, text: Path = Path("text"), tokenizer: Path = Path("tokenizer.json"
     return RunConfig(
         model=llama("7b", vocab_size=32_000, dtype="bfloat16", remat="full"),
         objective=CausalLM(),
-        optimizer=AdamW(learning_rate=3e-4, warmup_steps=2000, weight_decay=0.1),
+        optimizer=AdamW(learning_rate=3e-4, warmup_steps=2000, weight_decay=0.1, epsilon=1e-5),
         tokenizer=TokenizersFile(tokenizer),
         data=DataConfig(sources=(JsonLines(text),), split="hash", validation_fraction=0.0005, seq_len=4096, num_workers=8),
         train=TrainConfig(steps=480_000, batch_size=1024, eval_every=5000, eval_batches=20),

@@ -66,11 +66,12 @@ def resolved(path: Path) -> Path:
 
 
 def size_of(path: Path) -> int | None:
-    """Bytes of a file; None: there is none."""
+    """Bytes of a file; None: there is none. Raises OSError."""
     try:
         if is_remote(path):
             files, name = store_of(path)
-            return int(files.info(name)["size"])
+            with cloud_errors():
+                return int(files.info(name)["size"])
         return path.stat().st_size
     except FileNotFoundError:
         return None

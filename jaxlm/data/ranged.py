@@ -30,10 +30,10 @@ class RangedArray:
         return self._cache.size // self.dtype.itemsize
 
     def __getitem__(self, part: slice) -> np.ndarray:
-        start, stop, step = part.indices(len(self))
-        assert step == 1, "a stretch is read as it lies there"
         size = self.dtype.itemsize
         try:
+            start, stop, step = part.indices(len(self))  # the first time it asks the store
+            assert step == 1, "a stretch is read as it lies there"
             with cloud_errors():
                 data = self._cache._fetch(start * size, max(start, stop) * size)  # as fsspec's own files call it
         except OSError as error:

@@ -1,7 +1,8 @@
 """The lock of a run folder in an object store, which has none of its own: an object that its holder writes anew now and then.
 
 Whoever finds one waits for the next sign of life: where it comes the folder is in use, where none comes in `PATIENCE` seconds, or
-its process is gone from this very machine, it is taken over. No clock is compared with another machine's. Two that begin in the
+its process is gone from this very machine, it is taken over. No clock is compared with another machine's but where runs are
+listed, which does not wait. Two that begin in the
 same second both write; the one whose word stands a moment later goes on.
 """
 

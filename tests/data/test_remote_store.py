@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from data_fakes import ByteTokenizer, Next, examples_of, items
 
 from jaxlm.core import Document, RunError
@@ -53,6 +54,17 @@ def test_rows_are_read_by_ranges_and_never_the_whole(s3, path):
     assert len(tokens) >= 3
     assert all(re.fullmatch(r"bytes=\d+-\d+", request.range) for request in tokens)
     assert sum(request.num_bytes for request in tokens) < 8_000_000 * 0.7
+
+
+def test_a_store_that_cannot_be_reached_at_the_first_row_is_said(path, monkeypatch):
+    store = write_store(path, items(4), ByteTokenizer())
+
+    def fail(*_, **__):
+        raise EndpointConnectionError(endpoint_url="http://nowhere")
+
+    monkeypatch.setattr(store_of(path)[0], "info", fail)  # fsspec keeps one of each store
+    with pytest.raises(RunError, match=r"^token store: .* could not be read: .*Run the same command again once the store can be"):
+        store.parts[0].ids(0, 4)
 
 
 def test_it_is_read_in_other_processes_and_by_threads(path):

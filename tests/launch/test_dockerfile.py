@@ -57,6 +57,12 @@ def test_its_extras_are_the_packages():
     assert {"gpu", "tpu"} <= set(asked) <= set(PROJECT["project"]["optional-dependencies"])
 
 
+def test_whoever_it_runs_as_may_write_to_its_home_and_to_the_cache():
+    places = dict(word.partition("=")[::2] for words in all_of("ENV") for word in words.split())
+    made = next(words for words in all_of("RUN") if "--mode 1777" in words).split("--mode 1777")[1].split()
+    assert {places["HOME"], places["JAXLM_CACHE"], *all_of("WORKDIR")[1:]} <= set(made)
+
+
 def test_jaxlm_itself_gets_the_signals_and_is_not_root():
     [entry] = all_of("ENTRYPOINT")
     assert json.loads(entry) == ["jaxlm"]
