@@ -19,6 +19,7 @@ KINDS = (
     "collective-broadcast",
 )
 
+NAMED = re.compile(rf" (?:{'|'.join(KINDS)})(?:-start)?\(")
 COMPUTATION = re.compile(r"^(?P<entry>ENTRY )?%?(?P<name>[\w.\-]+) \(.*-> .*\{$")
 INSTRUCTION = re.compile(r"^\s+(?P<root>ROOT )?%?(?P<name>[\w.\-]+) = (?P<shape>.*?) (?P<op>[a-z][\w\-]*)\((?P<rest>.*)$")
 ARRAY = re.compile(r"\b(?P<dtype>pred|[a-z]+\d\w*)\[(?P<dims>[\d,]*)\]")
@@ -70,16 +71,20 @@ def collectives(text: str, num_devices: int) -> list[Collective]:
     along, also through loops, and where it is done. It is counted where it starts.
     """
     computations, entry = _parsed(text)
+    visited = list(_within(entry, computations, _Times(1, True)))
+    unread = _collectives_of(computations) - {found.name for _, found, _ in visited}
+    assert not unread, f"each collective is in a place that the program comes by; not so {sorted(unread)[:3]}"
     started = {
-        _number(found, "channel_id")
+        number
         for instructions in computations.values()
         for instruction in instructions
         if instruction.name.startswith(START)
         for found in _fused(instruction, computations)
+        if (number := _number(found, "channel_id")) is not None
     }
     return [
         _collective(found, times, num_devices)
-        for holder, found, times in _within(entry, computations, _Times(1, True))
+        for holder, found, times in visited
         if holder.name.startswith(START) or _number(found, "channel_id") not in started
     ]
 
@@ -95,8 +100,14 @@ def _parsed(text: str) -> tuple[_Computations, str]:
             current = None
         elif current is not None and (found := INSTRUCTION.match(line)) is not None:
             current.append(_Instruction(found["name"], found["shape"], found["op"], found["rest"], bool(found["root"])))
+        else:
+            assert NAMED.search(line) is None, f"a collective is an instruction of a computation, not {line.strip()[:200]!r}"
     assert entry, "a program's text names its entry"
     return computations, entry
+
+
+def _collectives_of(computations: _Computations) -> set[str]:
+    return {one.name for instructions in computations.values() for one in instructions if one.op.removesuffix("-start") in KINDS}
 
 
 def _within(name: str, computations: _Computations, times: _Times) -> Iterator[tuple[_Instruction, _Instruction, _Times]]:

@@ -34,12 +34,22 @@ def memory_of(compiled: jax.stages.Compiled, devices: list[Any]) -> Memory:
     )
 
 
+def require_room(memory: Memory, platform: str) -> None:
+    """Raises RunError where a device has less than the program needs. A TPU's compiler judges that itself, and better."""
+    if platform != "tpu" and memory.device is not None and memory.needed > memory.device:
+        raise _no_room(f"{memory.needed / 2**30:,.2f} GiB of {memory.device / 2**30:,.2f} GiB")
+
+
 def too_large(error: Exception) -> RunError | None:
     """What a compiler says that finds no room for a program, as one message; None: it says something else."""
     said = str(error)
     if "RESOURCE_EXHAUSTED" not in said:
         return None
     how = next((line.strip() for line in said.splitlines() if "Used" in line), said.splitlines()[0])
+    return _no_room(how)
+
+
+def _no_room(how: str) -> RunError:
     return RunError(
         f"the step does not fit the device's memory ({how}); cut more along mesh.fsdp or mesh.tensor, keep less "
         "(model.remat='full'), give train.num_microbatches, or lower train.batch_size"

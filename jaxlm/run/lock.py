@@ -32,7 +32,8 @@ def lock_folder(folder: RunFolder) -> Iterator[None]:
             with suppress(OSError):  # a full disk: the error that is on its way says more
                 end(_ending(error))
             raise
-        end(FINISHED)
+        with suppress(OSError):  # all is saved by now
+            end(FINISHED)
 
 
 @contextmanager

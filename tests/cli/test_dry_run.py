@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -58,6 +59,16 @@ def test_it_says_what_the_step_sends_and_needs_without_text_or_tokenizer_and_wri
     assert "decoder_0/block_0/mlp/down" in said
     assert "gather             fsdp" in said
     assert [path.name for path in Path().iterdir()] == ["pod.py"]
+
+
+def test_what_needs_more_than_a_device_has_ends_with_1_after_all_was_said(pod, capsys, monkeypatch):
+    from jaxlm.plan import memory
+
+    monkeypatch.setattr(memory, "memory_bytes", lambda devices: 1000)
+    assert main(["train", pod, "--dry-run"]) == 1
+    out, said = capsys.readouterr()
+    assert "a step and device" in out
+    assert re.search(r"the step does not fit the device's memory \(0\.\d\d GiB of 0\.00 GiB\); cut more along mesh\.fsdp", said)
 
 
 def test_what_is_amiss_is_said_with_its_key(pod, capsys):

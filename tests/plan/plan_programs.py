@@ -20,7 +20,7 @@ def program(
         model=model,
         objective=objective or CausalLM(),
         optimizer=AdamW(steps=1),
-        tokenizer=Bytes(),
+        tokenizer=Bytes(num_sentinels=3),
         data=DataConfig(sources=(), seq_len=tiny.SEQ_LEN),
         train=TrainConfig(batch_size=batch_size, num_microbatches=num_microbatches),
         mesh=mesh,

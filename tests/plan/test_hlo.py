@@ -4,6 +4,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import pytest
 from jax.sharding import AxisType
 from jax.sharding import PartitionSpec as P
 
@@ -48,6 +49,24 @@ ENTRY %main (x: bf16[16,64]) -> bf16[16,64] {
   ROOT %scattered = bf16[4,64] reduce-scatter(%x), channel_id=12, replica_groups=[1,4]<=[4], dimensions={0}, to_apply=%add
 }
 """
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("%scattered = ", "(%scattered) = "),  # no instruction as they are known
+        ("while(%x), condition=%condition, body=%inner", "custom-loop(%x), runs=%inner"),  # what is in it is come by unknown times
+    ],
+)
+def test_what_is_written_otherwise_is_not_passed_over(old, new):
+    assert old in TPU
+    with pytest.raises(AssertionError, match="collective is"):
+        collectives(TPU.replace(old, new), 4)
+
+
+def test_a_started_collective_without_a_number_does_not_stand_for_all():
+    bare = TPU.replace("channel_id=7, ", "").replace("channel_id=9, ", "")
+    assert "all-reduce" in {one.kind for one in collectives(bare, 4)}
 
 
 def found(text: str, num_devices: int) -> list[tuple]:

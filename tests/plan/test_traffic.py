@@ -4,15 +4,17 @@ from dataclasses import dataclass, replace
 
 import jax
 import pytest
+import tiny
 from plan_programs import program
 
 from jaxlm.core import Inputs, Sums
 from jaxlm.core.sharding import constrain
-from jaxlm.models import gpt2, llama
-from jaxlm.objectives import CausalLM
+from jaxlm.models import electra, gpt2, llama, t5
+from jaxlm.objectives import CausalLM, ReplacedTokenDetection, SpanCorruption
 from jaxlm.parallel.config import MeshConfig
+from jaxlm.plan.closed_form import closed_form
 from jaxlm.plan.hlo import collectives
-from jaxlm.plan.traffic import closed_form, traffic
+from jaxlm.plan.traffic import traffic
 
 BIG = llama(num_layers=3, embed_dim=256, num_heads=8, num_kv_heads=8, mlp_dim=1024, vocab_size=512, dtype="bfloat16")
 PARAMETERS = 2 * BIG.num_params()
@@ -69,11 +71,41 @@ def test_where_the_optimizer_s_state_alone_is_cut_parameters_are_gathered_once_t
     assert found["gather", "fsdp"].compiled == pytest.approx(PARAMETERS, rel=0.1), "on a CPU float32 counts as bfloat16"
 
 
+def test_an_encoder_s_look_ups_are_summed_too_and_cross_attention_reads_its_states():
+    small = t5("small", num_layers=2, embed_dim=64, num_heads=4, mlp_dim=128, vocab_size=512)
+    made = program(small, MeshConfig(data=4, tensor=2), objective=SpanCorruption())
+    form = closed_form(made)
+    decoder, encoder = made.lengths
+    places = 2 * (2 * encoder + 2 * encoder) + 2 * (3 * 2 * decoder + encoder)  # layers of both sides
+    places += encoder + decoder + decoder * small.heads[0][1].tied  # look-ups, and the gradient of what is scored
+    assert form["reduce", "tensor"].most == 4 * 4 * 64 * places, "4 rows a device, 4 bytes a number"
+    found = lines(made)
+    assert found["reduce", "data"].compiled == pytest.approx(form["reduce", "data"].most, rel=0.01)
+
+
+def test_a_pair_s_halves_have_widths_of_their_own():
+    small = electra(num_layers=1, embed_dim=128, num_heads=8, context=32, vocab_size=512)
+    form = closed_form(program(small, MeshConfig(data=4, tensor=2), objective=ReplacedTokenDetection()))
+    rows = 4 * 4 * tiny.SEQ_LEN
+    generator, discriminator, embed = small.generator.dim(), small.discriminator.dim(), small.embed.embed_dim
+    assert generator != discriminator
+    scores = embed if dict(small.generator.heads)["lm"].tied else generator
+    assert form["reduce", "tensor"].most == rows * (4 * generator + 4 * discriminator + 2 * embed + scores)
+
+
+def test_what_a_program_is_said_not_to_send_at_all_is_told():
+    made = program(BIG, MeshConfig(data=1, fsdp=8))
+    assert [line.less for line in traffic(made, [])] == [True, True]
+    assert not any(line.less for line in lines(made).values())
+
+
 def test_layers_cut_along_tensor_sum_activations():
     made = program(replace(BIG, remat="none"), MeshConfig(data=4, tensor=2))
     expected = closed_form(made)
     tokens = 16 // 4 * 16
-    assert expected["reduce", "tensor"] == 2 * tokens * 256 * (3 * 4 + 2)  # two sublayers of three layers, both ways; both tables
+    assert expected["reduce", "tensor"].most == 2 * tokens * 256 * (
+        3 * 4 + 2
+    )  # two sublayers of three layers, both ways; both tables
     assert ("gather", "tensor") not in expected
 
 
