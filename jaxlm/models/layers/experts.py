@@ -13,7 +13,7 @@ from jaxlm.core import ConfigError
 from jaxlm.core.errors import require_above, require_at_least
 from jaxlm.kernels.experts import Weights, mix, seated
 from jaxlm.kernels.project import project
-from jaxlm.models.layers.base import Context, Settings, add_loss, normal, param
+from jaxlm.models.layers.base import Context, Settings, add_loss, normal, param, weight
 from jaxlm.models.layers.mlp import ACTIVATIONS
 
 
@@ -109,7 +109,7 @@ class ExpertsModule(nn.Module):
     def kernels(self, name: str, stddev: float | None, D: int, dtype: jnp.dtype) -> Float[Array, "E D F"]:
         E, F = self.settings.num_experts, self.settings.mlp_dim
         init = normal(stddev, F if name == "down" else D)
-        return param(self, name, init, (E, D, F), ("experts", "embed", "mlp")).astype(dtype)
+        return weight(self, name, init, (E, D, F), ("experts", "embed", "mlp"), dtype)
 
     def add_losses(self, logits_BLE: Float[Array, "B L E"], chosen_BLC: Int[Array, "B L C"], context: Context) -> None:
         s = self.settings
