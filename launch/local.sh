@@ -10,6 +10,10 @@ if [ $# -lt 2 ] || ! [ "$1" -ge 1 ] 2>/dev/null; then
   echo "usage: [DEVICES_PER_PROCESS=D] launch/local.sh NUM_PROCESSES RECIPE [--group.field VALUE ...]" >&2
   exit 2
 fi
+if ! [ "${DEVICES_PER_PROCESS:-1}" -ge 1 ] 2>/dev/null; then
+  echo "launch/local.sh: DEVICES_PER_PROCESS=$DEVICES_PER_PROCESS must be a whole number, at least 1" >&2
+  exit 2
+fi
 count=$1
 shift
 
@@ -64,11 +68,12 @@ while :; do
     else
       wait "${pids[i]}"
       codes[i]=$?
-      case "${codes[i]}" in 1 | 2) failed=${failed:-$SECONDS} ;; esac
+      case "${codes[i]}" in 0 | 75) ;; *) failed=${failed:-$SECONDS} ;; esac
     fi
   done
   [ "$running" -eq 1 ] || break
-  if [ -n "$failed" ] && [ $((SECONDS - failed)) -ge 15 ]; then # it never met the others, and they would wait for it
+  if [ -n "$failed" ] && [ $((SECONDS - failed)) -ge 15 ]; then
+    # One that failed before it met the others is waited for; one that is frozen never ends.
     kill -KILL "${pids[@]}" 2>/dev/null
   fi
   sleep 0.2

@@ -5,7 +5,7 @@
 # CUDA_VISIBLE_DEVICES. What is set in the environment already stays as it is.
 set -eu
 
-if [ $# -eq 0 ]; then
+if [ $# -eq 0 ] || [ "$1" = --help ]; then
   echo "usage: [PROCESS_PER_GPU=1] launch/multi_gpu.sh RECIPE [--mesh.fsdp N] [--group.field VALUE ...]" >&2
   exit 2
 fi

@@ -7,7 +7,7 @@
 # After five losses in a row, each within ten minutes of its start, it gives up.
 set -mu # -m: the command has a process group of its own, so a terminal's Ctrl-C reaches it through here alone
 
-if [ $# -eq 0 ]; then
+if [ $# -eq 0 ] || [ "$1" = --help ]; then
   echo "usage: launch/restart.sh COMMAND [ARG...]" >&2
   exit 2
 fi

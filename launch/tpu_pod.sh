@@ -81,7 +81,7 @@ train() {
   echo "$TPU_NAME trains, also without this machine; see it by: launch/tpu_pod.sh logs"
 }
 
-[ $# -gt 0 ] || usage
+[ "${1:---help}" != --help ] || usage
 verb=$1
 shift
 need TPU_NAME TPU_ZONE
@@ -90,6 +90,10 @@ case "$verb" in
   create) create ;;
   train)
     [ $# -gt 0 ] || usage
+    case "$1" in
+      *://*) ;;
+      *.py) [ -f "$1" ] || { echo "launch/tpu_pod.sh: $1: there is no such recipe here" >&2; exit 2; } ;;
+    esac
     train "$@"
     ;;
   logs)

@@ -3,7 +3,7 @@
 # was stopped. On a slice of several hosts start it on each: the processes find each other.
 set -eu
 
-if [ $# -eq 0 ]; then
+if [ $# -eq 0 ] || [ "$1" = --help ]; then
   echo "usage: launch/tpu_vm.sh RECIPE [--mesh.fsdp N] [--group.field VALUE ...]" >&2
   exit 2
 fi

@@ -11,14 +11,14 @@ trains() { # a number alone may be another process's, after a restart of the hos
   [ -s pid ] && grep -aqs code/launch/ "/proc/$(cat pid)/cmdline"
 }
 
-verb=$1
-shift
+verb=${1:-nothing}
+[ $# -eq 0 ] || shift
 case "$verb" in
   install)
     # The Python of TPU images is 3.10, older than jaxlm needs; uv brings its own.
     command -v uv >/dev/null || PIP_BREAK_SYSTEM_PACKAGES=1 python3 -m pip install --quiet --user uv
     [ -d venv ] || uv venv --quiet --python 3.12 venv
-    VIRTUAL_ENV=$PWD/venv uv pip install --quiet -c code/constraints.txt -e './code[gcs,tpu]'
+    VIRTUAL_ENV=$PWD/venv uv pip install --quiet -c code/constraints.txt -e './code[gcs,s3,tpu]'
     ;;
   build) JAX_PLATFORMS=cpu code/launch/build_data.sh "$@" ;; # the chips are for those that train
   start)
@@ -38,7 +38,7 @@ case "$verb" in
   stop)
     ! trains || kill -TERM "$(cat pid)"
     while trains; do sleep 0.5; done
-    tail -n 1 train.log
+    [ ! -f train.log ] || tail -n 1 train.log
     ;;
   idle)
     ! trains || { echo "launch/tpu_worker.sh: $(hostname) is training; first: launch/tpu_pod.sh stop" >&2; exit 1; }

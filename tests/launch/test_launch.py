@@ -101,6 +101,25 @@ def test_a_signal_before_the_processes_have_met_reaches_all_of_them(tmp_path):
     assert process.wait(timeout=10) == 76, "both were ended by the signal, with nothing saved"
 
 
+@pytest.mark.parametrize("code", [2, 76])
+def test_who_is_left_when_another_has_failed_is_ended(tmp_path, code):
+    """It waits for one that never met it, or is frozen."""
+    launch = shutil.copytree(LAUNCH, tmp_path / "launch")
+    (launch / "local.sh").write_text((LAUNCH / "local.sh").read_text().replace("-ge 15", "-ge 1"))
+    stand_in = tmp_path / "jaxlm"
+    stand_in.write_text(f'#!/bin/sh\n[ "$1" = train ] || exit 0\n[ $JAX_PROCESS_ID = 1 ] && exit {code}\nexec sleep 60\n')
+    stand_in.chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    process = subprocess.Popen([launch / "local.sh", "2", "x"], cwd=tmp_path, env={**os.environ, "PATH": path})
+    assert process.wait(timeout=20) == code
+
+
+@pytest.mark.parametrize("devices", ["0", "x", "-1", "1.5"])
+def test_devices_of_each_process_are_a_number_before_anything_is_built(script, devices):
+    assert script("local.sh", "2", "nano/gpt2", DEVICES_PER_PROCESS=devices) == (2, [], 0)
+    assert f"DEVICES_PER_PROCESS={devices} must be a whole number, at least 1" in script.said
+
+
 def test_a_signal_while_the_store_is_built_ends_it_and_begins_nothing(tmp_path):
     stand_in = tmp_path / "jaxlm"
     stand_in.write_text('#!/bin/sh\necho "$1" >> started\nexec sleep 60\n')
@@ -152,8 +171,10 @@ def test_a_run_that_others_stop_is_not_begun_again_once_it_was_told(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["multi_gpu.sh", "tpu_vm.sh", "tpu_pod.sh", "restart.sh", "local.sh", "slurm.sbatch"])
-def test_without_a_recipe_it_says_its_usage(script, name):
-    assert script(name) == (2, [], 0)
+@pytest.mark.parametrize("words", [(), ("--help",)])
+def test_without_a_recipe_it_says_its_usage(script, name, words):
+    assert script(name, *words) == (2, [], 0)
+    assert "usage: " in script.said
 
 
 @pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed: apt-get install shellcheck")

@@ -115,6 +115,11 @@ def test_what_is_not_filled_in_is_said(pod, name, verb):
     assert not (pod.folder / "calls").exists()
 
 
+def test_a_recipe_that_is_not_there_is_said_before_anything_is_carried(pod):
+    assert "my_recpe.py: there is no such recipe here" in pod("train", "my_recpe.py", code=2).stderr
+    assert not (pod.folder / "calls").exists()
+
+
 def test_all_hosts_train_a_recipe_of_ones_own_until_they_are_stopped(pod):
     recipe = pod.folder / "my recipes" / "it's mine.py"
     recipe.parent.mkdir()
@@ -129,7 +134,7 @@ def test_all_hosts_train_a_recipe_of_ones_own_until_they_are_stopped(pod):
         assert (home / "built").read_text() == "|".join(("built", "data", "build", name, *AWKWARD, "cpu", "", ""))
         assert (home / "jaxlm" / name).read_text() == RECIPE
         assert (home / "jaxlm" / "code" / "jaxlm" / "cli" / "train.py").is_file()
-        assert (home / "installed").read_text().splitlines()[-1].endswith("-e ./code[gcs,tpu]")
+        assert (home / "installed").read_text().splitlines()[-1].endswith("-e ./code[gcs,s3,tpu]")
 
     assert "is training" in pod("train", "nano/gpt2", code=1).stderr
     assert len(pod.calls("scp")) == 1, "the code of a run is not changed under it"
