@@ -65,6 +65,12 @@ class _Point:
     """By process 0, to all."""
 
 
+def _introduces(message: dict[str, Any]) -> bool:
+    """Whether these are the first words of a process of a run."""
+    process, of = message.get("process"), message.get("of")
+    return isinstance(process, int) and isinstance(of, int) and 0 <= process < of and isinstance(message.get("host"), str)
+
+
 def next_port(port: int) -> int:
     """JAX's, beside that at which the processes meet."""
     return port + 1 if port + 1 < 2**16 else port - 1
@@ -152,10 +158,9 @@ class Hub:
         for line in lines:
             try:
                 message = json.loads(line)
-                keys = set(message) if isinstance(message, dict) else set()
             except ValueError:
-                keys = set()
-            if guest.process is None and guest.refused is None and not keys >= {"process", "of", "host"}:
+                message = None
+            if not (isinstance(message, dict) and (guest.process is not None or guest.refused or _introduces(message))):
                 return self._closed(guest)  # somebody else's connection
             self._hear(guest, message)
 
@@ -238,7 +243,11 @@ class Hub:
     def _look(self, now: float) -> None:
         """Who is silent, and who is waited for in vain."""
         for guest in list(self._guests.values()):
-            if guest.process is not None and guest.process not in self._gone and now - guest.heard > self._patience:
+            if guest.process in self._gone or now - guest.heard <= self._patience:
+                continue
+            if guest.process is None:  # somebody else's
+                self._closed(guest)
+            else:
                 self._lose(f"{guest.name} was lost at {guest.where!r}: no sign of life in {self._patience:g} s. {STANDS}")
         for name, point in self._points.items():
             if now > point.until:
@@ -262,7 +271,8 @@ class Hub:
             self._tell(self._lost)
 
     def _tell(self, message: dict[str, Any], to: Sequence[_Guest] | None = None) -> None:
-        """To some, or to all; process 0 last, whose end is this hub's."""
-        for guest in sorted(self._guests.values() if to is None else to, key=lambda guest: guest.process == 0):
+        """To some, or to all who have said who they are; process 0 last, whose end is this hub's."""
+        known = [guest for guest in self._guests.values() if guest.process is not None or guest.refused]
+        for guest in sorted(known if to is None else to, key=lambda guest: guest.process == 0):
             with contextlib.suppress(OSError):  # of that one its own reading tells
                 send(guest.connection, message)

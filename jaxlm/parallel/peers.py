@@ -177,7 +177,8 @@ class Peers:
             reason = f"its connection closed: {error.strerror or error}"
         except (ValueError, TypeError, KeyError):
             reason = "what answers there is no process of jaxlm"
-        self._lose(Lost(f"process 0 (at {self._address}) was lost at {self.where!r}: {reason}. {STANDS}"))
+        advice = STANDS if self._begun else "Nothing has begun; start all processes again"
+        self._lose(Lost(f"process 0 (at {self._address}) was lost at {self.where!r}: {reason}. {advice}"))
 
     def _answer(self, error: UserError | None) -> None:
         with self._news:

@@ -11,7 +11,7 @@ from threading import Barrier
 import pytest
 
 from jaxlm.core.errors import ConfigError, Lost, RunError, UserError
-from jaxlm.parallel.peers import Peers, split_address
+from jaxlm.parallel.peers import Peers, connect, split_address
 
 
 @pytest.fixture
@@ -210,6 +210,34 @@ def test_a_process_that_is_begun_again_before_its_run_has_ended_comes_once_more(
     other.leave(str(error), 2)
     met.wait(20)
     assert running[0].result(30) == [None, None]
+
+
+@pytest.mark.parametrize(
+    "words", ['{"process": 7}', '{"process": "0", "of": 2, "host": "x"}', '{"at": "the start"}', "[]", "GET /"]
+)
+def test_what_is_no_process_is_turned_away_and_the_run_goes_on(address, pool, words):
+    peers = [Peers(k, 2, address) for k in range(2)]
+    hub = pool.submit(outcome, lambda: peers[0].join({}, seconds=20))
+    with connect(*split_address(address), seconds=10) as stranger:
+        stranger.sendall(f"{words}\n".encode())
+        stranger.settimeout(10)
+        assert stranger.recv(100) == b"", "closed, and told nothing"
+    peers[1].join({}, seconds=20)
+    assert hub.result(20) is None
+    for left in [pool.submit(peer.leave) for peer in peers]:
+        left.result(20)
+
+
+def test_a_connection_that_says_nothing_is_closed_in_time(address, pool):
+    peers = [Peers(k, 2, address, patience=2) for k in range(2)]
+    hub = pool.submit(outcome, lambda: peers[0].join({}, seconds=20))
+    with connect(*split_address(address), seconds=10) as stranger:
+        stranger.settimeout(10)
+        assert stranger.recv(100) == b""
+    peers[1].join({}, seconds=20)
+    assert hub.result(20) is None
+    for left in [pool.submit(peer.leave) for peer in peers]:
+        left.result(20)
 
 
 def test_something_else_at_the_address_is_said(pool):
