@@ -9,7 +9,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path, PurePath
 from typing import Any, cast
@@ -46,8 +46,12 @@ def to_path(given: str | PurePath, key: str) -> Path:
     package, extra = PACKAGES[scheme]
     if find_spec(package) is None:
         raise ConfigError(f"{key}: {given} needs the package {package}, which is not installed: pip install 'jaxlm[{extra}]'")
-    if not rest.strip("/"):
+    if not rest.strip("/") or rest.startswith("/"):
         raise ConfigError(f"{key}: {given} names no bucket. Allowed: {scheme}://BUCKET/...")
+    if found := re.search(r"[?#]", rest):
+        raise ConfigError(
+            f"{key}: {given} has a {found[0]!r}, which the libraries that write there read as the end; name it otherwise"
+        )
     return _epath(f"{scheme}://{rest.strip('/')}")
 
 
@@ -63,6 +67,17 @@ def absolute(path: Path) -> Path:
 def resolved(path: Path) -> Path:
     """Absolute, and without links, which object stores have none of."""
     return path if is_remote(path) else path.resolve()
+
+
+def is_file(path: Path) -> bool:
+    """Whether it is there and no folder. In an object store that is one question, and not two as by the path's own methods: folders
+    come and go there with what is in them."""
+    if not is_remote(path):
+        return path.exists() and not path.is_dir()
+    files, name = store_of(path)
+    with suppress(FileNotFoundError), cloud_errors():
+        return bool(files.info(name)["type"] == "file")
+    return False
 
 
 def size_of(path: Path) -> int | None:
@@ -184,7 +199,10 @@ def cloud_errors() -> Iterator[None]:
     except OSError:
         raise
     except Exception as error:
-        if type(error).__module__.partition(".")[0] not in ("aiohttp", "aiobotocore", "botocore", "gcsfs", "google", "requests"):
+        theirs = type(error).__module__.partition(".")[0] in ("aiohttp", "aiobotocore", "botocore", "gcsfs", "google", "requests")
+        if not theirs and not (
+            isinstance(error, ValueError) and "endpoint" in str(error)
+        ):  # as AWS_ENDPOINT_URL without its http://
             raise
         raise OSError(str(error) or type(error).__name__) from error
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from jaxlm.core.errors import require_above
+from jaxlm.core.errors import require_above, require_at_least
 
 Rules = tuple[tuple[str, tuple[str, ...]], ...]
 """Pairs of a logical name and the mesh axes that cut it."""
@@ -35,4 +35,5 @@ class MeshConfig:
     """Changes on top of these for optimizer state alone, such as (("embed", ("fsdp",)),) where `rules` leave embed whole."""
 
     def __post_init__(self) -> None:
-        require_above(0, "mesh", self, "meeting_seconds", "patience_seconds")
+        require_above(0, "mesh", self, "meeting_seconds")
+        require_at_least(3, "mesh", self, "patience_seconds")  # signs of life come each second

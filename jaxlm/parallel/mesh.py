@@ -1,7 +1,6 @@
 """The mesh: devices in a grid whose axes have names."""
 
-from collections.abc import Sequence
-from itertools import product
+from collections.abc import Iterator, Sequence
 from math import log, prod
 from typing import Any
 
@@ -27,9 +26,26 @@ def make_mesh(config: MeshConfig, devices: Sequence[Any] | None = None) -> Mesh:
       ConfigError: the axes' product is not the number of devices; the message says which values would do. Or the slower
         network joins other numbers of devices than its axes say.
     """
-    devices = jax.devices() if devices is None else devices
+    devices = devices_here() if devices is None else devices
     sizes = axis_sizes(config, len(devices))
     return Mesh(_grid(sizes, devices), AXES, axis_types=(AxisType.Auto,) * len(AXES))
+
+
+def devices_here() -> list[Any]:
+    """All devices of the run.
+
+    Raises:
+      ConfigError: JAX_PLATFORMS names a kind that is not here. Without it jax takes the CPU then.
+    """
+    try:
+        return jax.devices()
+    except (RuntimeError, AssertionError) as error:
+        asked, (said, *_) = jax.config.values["jax_platforms"], (str(error) or "none is found").splitlines()
+        raise ConfigError(
+            f"JAX_PLATFORMS={asked}: no such device can be used here: {said.rstrip('.')}. "
+            "Look that the machine has one and that jax's part for it is installed (pip install 'jaxlm[gpu]' or 'jaxlm[tpu]'); "
+            "JAX_PLATFORMS=cpu takes the CPU"
+        ) from error
 
 
 def _grid(sizes: dict[str, int], devices: Sequence[Any]) -> np.ndarray:
@@ -93,12 +109,20 @@ def _commonness(axis: str) -> int:
 
 def _nearest(sizes: dict[str, int], asked: Sequence[str], num_devices: int) -> list[dict[str, int]]:
     """All sizes of the asked axes that would do, those that change the fewest first, then by how much they change them."""
-    divisors = [n for n in range(1, num_devices + 1) if num_devices % n == 0]
     axes = sorted(asked, key=_commonness)
-    choices = [dict(zip(axes, found, strict=True)) for found in product(divisors, repeat=len(axes))]
+    choices = [dict(zip(axes, found, strict=True)) for found in _factors(num_devices, len(axes))]
 
     def changes(found: dict[str, int]) -> tuple[int, float]:
         pairs = [(sizes[axis], new) for axis, new in found.items() if sizes[axis] != -1]
         return sum(size != new for size, new in pairs), sum(abs(log(new / size)) for size, new in pairs)
 
-    return sorted((found for found in choices if prod(found.values()) == num_devices), key=changes)
+    return sorted(choices, key=changes)
+
+
+def _factors(number: int, count: int) -> Iterator[tuple[int, ...]]:
+    """All ways to write a number as a product of so many."""
+    if count == 1:
+        yield (number,)
+        return
+    for first in (n for n in range(1, number + 1) if number % n == 0):
+        yield from ((first, *rest) for rest in _factors(number // first, count - 1))

@@ -147,4 +147,6 @@ def changed(rules: Mapping[str, tuple[str, ...]], key: str, changes: Rules) -> M
                 raise ConfigError(
                     f"{key}: {axis!r}, for {name!r}, is not a mesh axis; they are {', '.join(AXES)}.{nearest(axis, AXES)}"
                 )
+        if len(set(axes)) < len(axes):
+            raise ConfigError(f"{key}: {', '.join(axes)}, for {name!r}, has an axis twice; an axis cuts a dim once")
     return {**rules, **dict(changes)}

@@ -18,6 +18,7 @@ import jax
 from jaxlm.core.errors import ConfigError, Lost, Stopped, UserError
 from jaxlm.parallel.config import MeshConfig
 from jaxlm.parallel.hub import next_port
+from jaxlm.parallel.mesh import devices_here
 from jaxlm.parallel.peers import Facts, Peers, connect, split_address
 
 ADDRESS, COUNT, INDEX = "JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID"
@@ -165,6 +166,7 @@ def _start_jax(place: Place, config: MeshConfig) -> None:
 
 def _who_is_who(place: Place, peers: Peers) -> str:
     each = ", ".join(f"{index} on {host}" for index, host in enumerate(peers.hosts))
+    devices_here()
     kind = jax.local_devices()[0].device_kind
     return f"{place.count} processes, {jax.local_device_count()} {kind} devices each: {each}; they meet at {place.address}"
 

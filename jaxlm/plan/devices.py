@@ -15,6 +15,8 @@ from jax.experimental import topologies
 from jaxlm.core import ConfigError
 
 SLICE = re.compile(r"\w+:\d+x\d+(x\d+)?")
+MOST = 2**14
+"""Simulated devices: each takes memory, and the compiler time."""
 ALLOWED = "Allowed: GENERATION:AxB or AxBxC, such as v5e:4x4, v5e:16x16, v5p:4x4x4 or v6e:8x8"
 
 
@@ -22,10 +24,10 @@ def simulated(number: int) -> list[Any]:
     """So many devices of this CPU, for which programs can be made and hardly run; where jax has made some already, of those.
 
     Raises:
-      ConfigError: the number is none, or more than jax has made already.
+      ConfigError: the number is none, too large, or more than jax has made already.
     """
-    if number < 1:
-        raise ConfigError(f"--devices {number}: give at least 1")
+    if not 1 <= number <= MOST:
+        raise ConfigError(f"--devices {number}: give 1 to {MOST:,}")
     try:
         jax.config.update("jax_platforms", "cpu")
         jax.config.update("jax_num_cpu_devices", number)

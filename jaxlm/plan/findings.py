@@ -49,9 +49,13 @@ def _unused(program: Program) -> Iterator[str]:
     cutting = {axis for array in jax.tree.leaves((state.params, state.opt_state)) for axis in cut_by(array.sharding)}
     rows = partitioner.rules["batch"]
     for axis, size in mesh.shape.items():
-        if size > 1 and axis not in cutting and axis not in ("data", "dcn_data"):
+        if size == 1 or axis in cutting:
+            continue
+        if axis not in ("data", "dcn_data"):
             instead = "its devices share rows out, as mesh.data's do" if axis in rows else "its devices do the same work"
             yield f"mesh.{axis}={size} cuts no parameter: {instead}. Set it to 1 and mesh.data to {size} times as many"
+        elif axis not in rows:
+            yield f"mesh.{axis}={size} cuts nothing: its devices do the same work. Name {axis} in the rule of 'batch' in mesh.rules"
 
 
 def _whole(program: Program) -> Iterator[str]:

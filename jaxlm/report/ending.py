@@ -68,7 +68,7 @@ def show_ending(run: Run, params: Any, tokenizer: Tokenizer, store: Store, summa
     say(f"\nThe run lies in {_short(run.folder)}. Next:")
     fills = model.attention != "causal" or asked is not None
     words = [pairs(store, tokenizer, streams, 1)[0][1]] if streams else first_words(store, tokenizer, 6 if fills else 2)
-    use, *others = _next_commands(_short(run.folder), fills, words, "--num-beams 4" if streams else "--top 5", own)
+    use, *others = _next_commands(quote(_short(run.folder)), fills, words, "--num-beams 4" if streams else "--top 5", own)
     for line in others if model.encoder and not streams and not fills else (use, *others):
         say(f"  {line}")
 

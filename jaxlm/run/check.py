@@ -7,6 +7,7 @@ import collections.abc
 import dataclasses
 import numbers
 import os
+import re
 import types
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePath
@@ -60,7 +61,8 @@ def fit(value: Any, allowed: Any, key: str, *, of_recipe: bool = True) -> Any:
         choices = [str(c) for c in get_args(allowed)] if get_origin(allowed) is Literal else []
         hint = nearest(value, choices) if isinstance(value, str) and choices else ""
         if "Did you mean" not in hint and of_recipe:
-            on_line = f" or with --{key.replace('_', '-')} VALUE" if any(map(_is_leaf_type, members(allowed))) else ""
+            flag = re.sub(r"(\.\d+)+$", "", key).replace("_", "-")  # a tuple is given as a whole
+            on_line = f" or with --{flag} VALUE" if any(map(_is_leaf_type, members(allowed))) else ""
             hint = f" Set it in the recipe{on_line}."
         raise ConfigError(f"{key}: {show(value)} was given, {describe(allowed)} is allowed.{hint}")
     return fitted

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from jaxlm.core import ConfigError
-from jaxlm.core.paths import require_readable
+from jaxlm.core.paths import is_file, require_readable
 from jaxlm.run.check import as_path
 from jaxlm.run.config import planned_steps
 from jaxlm.run.difference import Difference, differences
@@ -85,7 +85,7 @@ def _compare(
     folder: RunFolder, node: Mapping[str, Any], digest: str | None, also: Callable[[RunFolder], Iterable[Difference]]
 ) -> tuple[Mapping[str, Any] | None, list[Difference]]:
     """The config that the folder holds, None where nothing of worth is there, and in what it differs."""
-    if folder.path.exists() and not folder.path.is_dir():
+    if is_file(folder.path):
         raise ConfigError(f"--run-dir: {folder.path} is a file. Give a folder.")
     step = folder.last_step()
     if not folder.config.is_file():

@@ -97,7 +97,7 @@ def read(words: Sequence[str], allowed: Any, typed: str, current: Any = None) ->
     items = next((get_args(m) or (str, ...) for m in options if get_origin(m) is tuple or m is tuple), None)
     if items and list(words) in ([], ["()"]):
         return ()
-    if items and _nests(items[0]):
+    if _nested(allowed):
         return _parsed(" ".join(words), typed)
     single = len(words) == 1 and any(get_origin(m) is not tuple and m not in (tuple, type(None)) for m in options)
     if items and not single and [w.lower() for w in words] != ["none"]:
@@ -111,8 +111,10 @@ def read(words: Sequence[str], allowed: Any, typed: str, current: Any = None) ->
     return _word(words[0], allowed)
 
 
-def _nests(item: Any) -> bool:
-    return any(get_origin(member) is tuple for member in members(item))
+def _nested(allowed: Any) -> bool:
+    """Whether it is a tuple of tuples."""
+    inner = [member for outer in members(allowed) if get_origin(outer) is tuple for member in members(get_args(outer)[0])]
+    return any(get_origin(member) is tuple for member in inner)
 
 
 def _parsed(word: str, typed: str) -> Any:

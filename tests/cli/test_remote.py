@@ -8,7 +8,7 @@ import pytest
 from stand_in import SECRET
 
 from jaxlm.cli.main import main
-from jaxlm.core.paths import store_of, to_path, write_whole
+from jaxlm.core.paths import is_file, store_of, to_path, write_whole
 
 RECIPE = """
 from pathlib import Path
@@ -120,8 +120,10 @@ WRONG = {
     "train mine.py --text text.txt --run-dir s3://none/run": rf"--run-dir: s3://none/run{NO_BUCKET}",
     "train mine.py --text text.txt --run-dir s3://bucket/closed/run": r"--run-dir: s3://bucket/closed/run cannot be read: (Access Denied|Forbidden)\. Give",
     "train mine.py --text text.txt --run-dir s3://bucket/locked/run": r"--run-dir: s3://bucket/locked/run cannot be written: Access Denied\. Give",
-    "train mine.py --text text.txt --run-dir az://x/run": r"run-dir: az://x/run is of no store that is known\. Allowed: a path of this machine, gs://BUCKET",
-    "train mine.py --text text.txt --run-dir s3://": r"run-dir: s3:// names no bucket\. Allowed: s3://BUCKET",
+    "train mine.py --text text.txt --run-dir az://x/run": r"--run-dir: az://x/run is of no store that is known\. Allowed: a path of this machine, gs://BUCKET",
+    "train mine.py --text text.txt --run-dir s3:///x": r"--run-dir: s3:///x names no bucket\. Allowed: s3://BUCKET",
+    "train mine.py --text text.txt --run-dir s3://bucket/a?b": r"--run-dir: s3://bucket/a\?b has a '\?', which the libraries that",
+    "train mine.py --text text.txt --run-dir s3://": r"--run-dir: s3:// names no bucket\. Allowed: s3://BUCKET",
     "train s3://none/mine.py": rf"RECIPE: s3://none/mine.py{NO_BUCKET}",
     "train s3://bucket/no/mine.py": r"RECIPE: 's3://bucket/no/mine.py' is no \.py file, no run and no shipped recipe",
     "train mine.py --text s3://bucket/text.txt": r".*path: s3://bucket/text.txt is not of this machine, and text is read from files: copy it",
@@ -151,11 +153,29 @@ def test_one_message_before_a_device_is_touched(s3, text, monkeypatch, capfd, li
     assert SECRET not in err
 
 
+def test_a_folder_that_goes_between_two_looks_is_no_file(s3, monkeypatch):
+    """As one in which another process asks whether it may write."""
+    path = to_path(f"{s3.root}/run", "")
+    write_whole(path / "probe", "x")
+    monkeypatch.setattr(type(path), "is_dir", lambda _: False)
+    assert not is_file(path)
+    assert is_file(path / "probe")
+
+
+def test_an_endpoint_that_is_none(text, s3, monkeypatch, capfd):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "minio:9000")
+    monkeypatch.setattr("s3fs.S3FileSystem.cachable", False)  # else fsspec has the one of another endpoint
+    assert main(["train", "mine.py", "--text", text, "--run-dir", "s3://bucket/run"]) == 2
+    err = capfd.readouterr().err
+    assert err.startswith("--run-dir: s3://bucket/run cannot be read: Invalid endpoint: minio:9000. Give a bucket")
+    assert "AWS_ENDPOINT_URL" in err
+
+
 def test_the_package_is_missing(text, monkeypatch, capfd):
     monkeypatch.setattr("jaxlm.core.paths.find_spec", lambda name: None)
     for scheme, package, extra in (("s3", "s3fs", "s3"), ("gs", "gcsfs", "gcs")):
         assert main(["train", "mine.py", "--text", text, "--run-dir", f"{scheme}://b/run"]) == 2
-        wanted = f"run-dir: {scheme}://b/run needs the package {package}, which is not installed: pip install 'jaxlm[{extra}]'\n"
+        wanted = f"--run-dir: {scheme}://b/run needs the package {package}, which is not installed: pip install 'jaxlm[{extra}]'\n"
         assert capfd.readouterr().err == wanted
 
 

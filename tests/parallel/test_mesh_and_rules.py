@@ -57,6 +57,29 @@ def test_meshes_that_do_not_fit_are_refused_with_what_would(config, words):
         axis_sizes(config, 8)
 
 
+def test_many_axes_on_many_devices_are_answered_as_few_are():
+    """Looking at all sizes of all axes took hours."""
+    every = MeshConfig(data=3, fsdp=3, tensor=3, expert=3, dcn_data=3, dcn_fsdp=3)
+    with pytest.raises(ConfigError, match=r"need 729 devices and there are 5040; .* such as mesh\.data=\d+, mesh\.fsdp=\d+,"):
+        axis_sizes(every, 5040)
+
+
+def test_devices_that_are_not_here_are_said(monkeypatch):
+    def fail():
+        raise AssertionError
+
+    monkeypatch.setattr(jax, "devices", fail)
+    with pytest.raises(
+        ConfigError, match=r"JAX_PLATFORMS=cpu: no such device can be used here: none is found\. Look that .*'jaxlm\[gpu\]'"
+    ):
+        Partitioner.of(MeshConfig())
+
+
+def test_patience_is_longer_than_the_time_between_two_signs_of_life():
+    with pytest.raises(ConfigError, match=r"mesh\.patience_seconds=1 must be at least 3"):
+        MeshConfig(patience_seconds=1)
+
+
 @pytest.fixture(scope="module")
 def partitioner():
     return Partitioner.of(MeshConfig(2, 2, 2))
@@ -106,6 +129,7 @@ def test_a_recipe_changes_the_rules_of_parameters_and_of_optimizer_state():
             {"optimizer_rules": (("embed", ("fdsp",)),)},
             "mesh.optimizer_rules: 'fdsp', for 'embed', is not a mesh axis; they are dcn_data, dcn_fsdp, .* mean 'fsdp'",
         ),
+        ({"rules": (("embed", ("fsdp", "fsdp")),)}, "mesh.rules: fsdp, fsdp, for 'embed', has an axis twice"),
     ],
 )
 def test_rules_that_name_what_there_is_not_are_refused(rules, words):

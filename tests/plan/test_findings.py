@@ -46,6 +46,12 @@ def test_an_axis_that_a_rule_left_without_work():
     ]
 
 
+def test_copies_that_share_no_rows_out_do_the_same_work():
+    assert findings(program(LLAMA, MeshConfig(data=8, rules=(("batch", ()),)))) == [
+        "mesh.data=8 cuts nothing: its devices do the same work. Name data in the rule of 'batch' in mesh.rules"
+    ]
+
+
 def test_an_axis_that_cuts_another_dim_of_the_array_is_not_asked_of_this_one():
     mesh = MeshConfig(data=1, fsdp=4, tensor=2, rules=(("kv_heads", ("fsdp", "tensor")),))
     assert findings(program(LLAMA, mesh)) == [], "2 heads do not divide by 8, but fsdp cuts embed, which stands before them"

@@ -105,7 +105,8 @@ def test_words_of_errors(recipe):
         "--data.weights 1 x": "data.weights.1: 'x' was given, float is allowed.",
         "--mesh.rules embed=": "--mesh.rules: 'embed=' is no JSON. Allowed: a list of lists as config.json has it, such as "
         "'[[\"embed\", []]]'.",
-        '--mesh.rules [["embed","fsdp"]]': "mesh.rules.0.1: 'fsdp' was given, several of str is allowed.",
+        '--mesh.rules [["embed","fsdp"]]': "mesh.rules.0.1: 'fsdp' was given, several of str is allowed. Set it in the "
+        "recipe or with --mesh.rules VALUE.",
         "--objective masked": "objective: 'masked' was given, Objective is allowed. Set it in the recipe.",
         "--size huge": "size: 'huge' was given, 'small' or 'medium' is allowed.",
         "stray --train.steps 1": "'stray': no flag stands before it. Allowed: --group.field VALUE.",
