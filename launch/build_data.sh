@@ -9,6 +9,10 @@ for word in "$@"; do
   case "$word" in
     --run[-_]dir | --from) skip=1 ;;
     --run[-_]dir=* | --from=*) ;;
+    --dry[-_]run)
+      echo "launch/build_data.sh: --dry-run trains nothing, and one process does it: jaxlm train RECIPE --dry-run" >&2
+      exit 2
+      ;;
     *) [ -n "$skip" ] || build+=("$word"); skip='' ;;
   esac
 done

@@ -30,7 +30,7 @@ class MeshConfig:
     """How long they wait at any later point, and for a sign of life, before they leave with exit code 76."""
     rules: Rules = ()
     """Changes to the table in jaxlm/parallel/rules.py, such as (("vocab", ()),) or, on the command line, '[["vocab", []]]':
-    which axes cut a dim of this name."""
+    which axes cut a dim of this name; also of names that layers of a recipe's own give to theirs."""
     optimizer_rules: Rules = ()
     """Changes on top of these for optimizer state alone, such as (("embed", ("fsdp",)),) where `rules` leave embed whole."""
 

@@ -108,6 +108,19 @@ class Partitioner:
             asked.append((axes, divide))
         return asked
 
+    def require_used(self, names: set[str]) -> None:
+        """Raises ConfigError where a rule is for a name that neither the table nor a parameter has.
+
+        Args:
+          names: those of the parameters' axes.
+        """
+        for name in (*self.rules, *self.optimizer_rules):
+            if name not in RULES and name not in names:
+                raise ConfigError(
+                    f"mesh.rules: {name!r} is the name of no axis: no parameter of the model has it, and the table's own are "
+                    f"{', '.join(RULES)}"
+                )
+
     def _size(self, axes: Sequence[str]) -> int:
         return prod(self.mesh.shape[axis] for axis in axes)
 
@@ -134,14 +147,14 @@ class Partitioner:
 
 
 def changed(rules: Mapping[str, tuple[str, ...]], key: str, changes: Rules) -> Mapping[str, tuple[str, ...]]:
-    """`rules` with those of `changes` in their place.
+    """`rules` with those of `changes` in their place, and new names beside them.
 
     Raises:
-      ConfigError: a name or an axis is not in the table.
+      ConfigError: a name is nearly one of the table; an axis is not of the mesh, or there twice.
     """
     for name, axes in changes:
-        if name not in rules:
-            raise ConfigError(f"{key}: {name!r} is not a logical name; they are {', '.join(rules)}.{nearest(name, rules)}")
+        if name not in rules and "Did you mean" in (hint := nearest(name, rules)):  # others may be of the recipe's own layers
+            raise ConfigError(f"{key}: {name!r} is not a logical name; they are {', '.join(rules)}.{hint}")
         for axis in axes:
             if axis not in AXES:
                 raise ConfigError(

@@ -52,9 +52,10 @@ class Layout(NamedTuple):
 
 
 def layout(model: Any, optimizer: Any, partitioner: Partitioner) -> Layout:
-    """Derives the whole layout from abstract shapes; nothing is computed."""
+    """Derives the whole layout from abstract shapes; nothing is computed. Raises ConfigError for a rule that no axis needs."""
     boxed = model.abstract_params()
     axes = axis_names(boxed)
+    partitioner.require_used({name for names in jax.tree.leaves(axes, is_leaf=lambda x: isinstance(x, tuple)) for name in names})
     transformation = optimizer.build(axes)
     shardings = param_shardings(boxed, partitioner)
     copied = partitioner.copied

@@ -51,6 +51,11 @@ def test_it_starts_again_after_75_and_76_alone(script, codes, expected):
     assert (code, starts) == expected
 
 
+def test_a_dry_run_is_not_for_several(script):
+    assert script("local.sh", "2", "nano/gpt2", "--dry-run", "--devices", "8") == (2, [], 0)
+    assert "one process does it: jaxlm train RECIPE --dry-run" in script.said
+
+
 def test_five_quick_losses_in_a_row_are_no_accident(script):
     assert script("restart.sh", "jaxlm", codes=(76,) * 4 + (75,) + (76,) * 9)[::2] == (76, 10)
     assert "five times in a row another process was lost" in script.said

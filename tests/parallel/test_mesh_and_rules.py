@@ -137,6 +137,16 @@ def test_rules_that_name_what_there_is_not_are_refused(rules, words):
         Partitioner.of(MeshConfig(**rules))
 
 
+def test_a_recipe_adds_the_names_of_its_own_layers():
+    own = Partitioner.of(MeshConfig(4, 1, 2, rules=(("rank", ("tensor",)),)))
+    assert own.spec(("embed", "rank"), (8, 4)) == P(None, "tensor")
+    own.require_used({"rank", "embed"})
+    with pytest.raises(
+        ConfigError, match=r"mesh\.rules: 'rank' is the name of no axis: no parameter of the model has it, and the table"
+    ):
+        layout(tiny.model("gpt2"), AdamW(steps=1), own)
+
+
 def test_a_name_that_no_rule_knows_is_an_error_also_on_one_device(partitioner):
     with pytest.raises(
         UserError, match=r"the logical axis 'head' of an array of shape \(4,\) is in no sharding rule. Did you mean"
