@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from several import free_port
 
 
 def test_all_gpus_in_one_process_and_no_silent_cpu(script):
@@ -72,13 +73,11 @@ def test_no_gpu_is_said_before_anything_is_started(each, script, environment):
 
 def test_jax_takes_the_gpu_that_it_is_told():
     """The variable is JAX's own, read where the processes join."""
-    program = """
-import socket, jax
+    program = f"""
+import jax
 from jaxlm.parallel.config import MeshConfig
 from jaxlm.parallel.start import Place, _start_jax
-with socket.create_server(("127.0.0.1", 0)) as server:
-    port = server.getsockname()[1]
-_start_jax(Place(0, 1, f"127.0.0.1:{port}"), MeshConfig())
+_start_jax(Place(0, 1, "127.0.0.1:{free_port()}"), MeshConfig())
 print(jax.config.values["jax_cuda_visible_devices"])
 """
     environment = {**os.environ, "JAX_LOCAL_DEVICE_IDS": "3", "JAX_PLATFORMS": "cpu"}

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import pytest
+from several import free_port
 
 from jaxlm.core.errors import ConfigError, Lost, RunError, UserError
 from jaxlm.parallel.peers import Peers, connect, split_address
@@ -16,9 +17,7 @@ from jaxlm.parallel.peers import Peers, connect, split_address
 
 @pytest.fixture
 def address():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    return f"127.0.0.1:{port}"
+    return f"127.0.0.1:{free_port()}"
 
 
 @pytest.fixture
