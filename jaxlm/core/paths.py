@@ -200,9 +200,8 @@ def cloud_errors() -> Iterator[None]:
         raise
     except Exception as error:
         theirs = type(error).__module__.partition(".")[0] in ("aiohttp", "aiobotocore", "botocore", "gcsfs", "google", "requests")
-        if not theirs and not (
-            isinstance(error, ValueError) and "endpoint" in str(error)
-        ):  # as AWS_ENDPOINT_URL without its http://
+        no_address = isinstance(error, ValueError) and "endpoint" in str(error)  # AWS_ENDPOINT_URL without its http://
+        if not theirs and not no_address:
             raise
         raise OSError(str(error) or type(error).__name__) from error
 

@@ -168,9 +168,8 @@ class Hub:
         if "process" in message:
             self._introduce(guest, message)
         elif guest.process is None:  # it was refused
-            if (
-                "at" in message and message["facts"] == self._begun
-            ):  # a process of this very run that was begun again before its end
+            # A process of this very run that was begun again before its end comes once more.
+            if "at" in message and message["facts"] == self._begun:
                 self._tell({"lost": f"{guest.refused}. {STANDS}", "code": Lost.exit_code}, to=[guest])
             elif "at" in message:
                 self._answer(message["at"], refused=guest.refused, to=[guest])
