@@ -74,22 +74,26 @@ def is_file(path: Path) -> bool:
     come and go there with what is in them."""
     if not is_remote(path):
         return path.exists() and not path.is_dir()
-    files, name = store_of(path)
-    with suppress(FileNotFoundError), cloud_errors():
-        return bool(files.info(name)["type"] == "file")
-    return False
+    found = _info(path)
+    return found is not None and found["type"] == "file"
 
 
 def size_of(path: Path) -> int | None:
     """Bytes of a file; None: there is none. Raises OSError."""
-    try:
-        if is_remote(path):
-            files, name = store_of(path)
-            with cloud_errors():
-                return int(files.info(name)["size"])
+    if is_remote(path):
+        found = _info(path)
+        return None if found is None else int(found["size"])
+    with suppress(FileNotFoundError):
         return path.stat().st_size
-    except FileNotFoundError:
-        return None
+    return None
+
+
+def _info(path: Path) -> dict[str, Any] | None:
+    """What an object store says of a path; None: nothing is there."""
+    files, name = store_of(path)
+    with suppress(FileNotFoundError), cloud_errors():
+        return cast(dict[str, Any], files.info(name))
+    return None
 
 
 def read_whole(path: Path) -> bytes:

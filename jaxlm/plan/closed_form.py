@@ -90,19 +90,19 @@ def _uses(leaf: Leaf, program: Program) -> tuple[int, int]:
     """(gathers, sums) of a parameter: it is needed whole in both passes, for look-ups in one, and each use sums a gradient."""
     if not LOOKED_UP.search(leaf.name):
         return 2, 1
-    parts = _parts(program) if leaf.name.startswith("embed/") else _parts(program)[:1]
-    scores = _tied(program) if leaf.name == "embed/table" else 0
-    look_ups = sum(2 if part.encoder and leaf.name.startswith("embed/") else 1 for part in parts)
-    return len(parts) + 2 * scores, look_ups + scores
+    if not leaf.name.startswith("embed/"):
+        return 1, 1  # a bias of attention, which one side alone looks up
+    parts, scores = _parts(program), _tied(program) if leaf.name == "embed/table" else 0
+    return len(parts) + 2 * scores, sum(2 if part.encoder else 1 for part in parts) + scores
 
 
 def _of_activations(program: Program) -> Iterator[_Term]:
     """Sums over axes that cut a sublayer's parameters and not the rows."""
-    sublayers = {leaf.name.rpartition("/")[0]: leaf for leaf in parameters(program) if _other_axes(leaf, program)}
+    sublayers = {leaf.name.rpartition("/")[0]: (leaf, axes) for leaf in parameters(program) if (axes := _other_axes(leaf, program))}
     per_row = width(program) * program.padded_size // program.partitioner.batch_shards
     left = Counter(name.rpartition("/")[0] for name in sublayers if "block_" in name)
-    for name, leaf in sublayers.items():
-        axes, part, in_block = _other_axes(leaf, program), _part(leaf, program), "block_" in name
+    for name, (leaf, axes) in sublayers.items():
+        part, in_block = _part(leaf, program), "block_" in name
         own, other = program.lengths[0], program.lengths[-1]
         if name.startswith("encoder_"):
             own = other
