@@ -87,19 +87,17 @@ def test_slurm_queues_again_after_losses_but_not_after_five_in_a_row(script, tmp
     assert (found.read_text().splitlines() if found.exists() else []) == ["7"] * requeued
 
 
-STOPS_AT_ONCE = """#!/bin/sh
-[ "$1" = train ] || exit 0
-echo "$JAX_PROCESS_ID" >> started
-exec sleep 60
-"""
+def two_processes(folder, jaxlm, launch=LAUNCH) -> subprocess.Popen:
+    """`local.sh` in front of a `jaxlm` that does so."""
+    stand_in = folder / "jaxlm"
+    stand_in.write_text(f"#!/bin/sh\n{jaxlm}")
+    stand_in.chmod(0o755)
+    path = f"{folder}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.Popen([launch / "local.sh", "2", "x"], cwd=folder, env={**os.environ, "PATH": path})
 
 
 def test_a_signal_before_the_processes_have_met_reaches_all_of_them(tmp_path):
-    stand_in = tmp_path / "jaxlm"
-    stand_in.write_text(STOPS_AT_ONCE)
-    stand_in.chmod(0o755)
-    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
-    process = subprocess.Popen([LAUNCH / "local.sh", "2", "x"], cwd=tmp_path, env={**os.environ, "PATH": path})
+    process = two_processes(tmp_path, '[ "$1" = train ] || exit 0\necho "$JAX_PROCESS_ID" >> started\nexec sleep 60\n')
     while not (tmp_path / "started").exists() or len((tmp_path / "started").read_text()) < 4:
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
@@ -111,11 +109,8 @@ def test_who_is_left_when_another_has_failed_is_ended(tmp_path, code):
     """It waits for one that never met it, or is frozen."""
     launch = shutil.copytree(LAUNCH, tmp_path / "launch")
     (launch / "local.sh").write_text((LAUNCH / "local.sh").read_text().replace("-ge 15", "-ge 1"))
-    stand_in = tmp_path / "jaxlm"
-    stand_in.write_text(f'#!/bin/sh\n[ "$1" = train ] || exit 0\n[ $JAX_PROCESS_ID = 1 ] && exit {code}\nexec sleep 60\n')
-    stand_in.chmod(0o755)
-    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
-    process = subprocess.Popen([launch / "local.sh", "2", "x"], cwd=tmp_path, env={**os.environ, "PATH": path})
+    waits = f'[ "$1" = train ] || exit 0\n[ $JAX_PROCESS_ID = 1 ] && exit {code}\nexec sleep 60\n'
+    process = two_processes(tmp_path, waits, launch)
     assert process.wait(timeout=20) == code
 
 
@@ -126,11 +121,7 @@ def test_devices_of_each_process_are_a_number_before_anything_is_built(script, d
 
 
 def test_a_signal_while_the_store_is_built_ends_it_and_begins_nothing(tmp_path):
-    stand_in = tmp_path / "jaxlm"
-    stand_in.write_text('#!/bin/sh\necho "$1" >> started\nexec sleep 60\n')
-    stand_in.chmod(0o755)
-    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
-    process = subprocess.Popen([LAUNCH / "local.sh", "2", "x"], cwd=tmp_path, env={**os.environ, "PATH": path})
+    process = two_processes(tmp_path, 'echo "$1" >> started\nexec sleep 60\n')
     while not (tmp_path / "started").exists():
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)

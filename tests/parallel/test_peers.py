@@ -36,9 +36,13 @@ def outcome(work):
 def all_of(pool, peers, work):
     """What `work` gave each of them, errors among it; then all leave."""
     found = [future.result(20) for future in [pool.submit(outcome, lambda peer=peer: work(peer)) for peer in peers]]
+    leave(pool, peers)
+    return found
+
+
+def leave(pool, peers):
     for future in [pool.submit(peer.leave) for peer in peers]:
         future.result(20)
-    return found
 
 
 def test_all_go_on_from_a_point_once_the_last_is_there(address, pool):
@@ -223,8 +227,7 @@ def test_what_is_no_process_is_turned_away_and_the_run_goes_on(address, pool, wo
         assert stranger.recv(100) == b"", "closed, and told nothing"
     peers[1].join({}, seconds=20)
     assert hub.result(20) is None
-    for left in [pool.submit(peer.leave) for peer in peers]:
-        left.result(20)
+    leave(pool, peers)
 
 
 def test_a_connection_that_says_nothing_is_closed_in_time(address, pool):
@@ -235,8 +238,7 @@ def test_a_connection_that_says_nothing_is_closed_in_time(address, pool):
         assert stranger.recv(100) == b""
     peers[1].join({}, seconds=20)
     assert hub.result(20) is None
-    for left in [pool.submit(peer.leave) for peer in peers]:
-        left.result(20)
+    leave(pool, peers)
 
 
 def test_something_else_at_the_address_is_said(pool):

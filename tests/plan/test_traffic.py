@@ -103,9 +103,8 @@ def test_layers_cut_along_tensor_sum_activations():
     made = program(replace(BIG, remat="none"), MeshConfig(data=4, tensor=2))
     expected = closed_form(made)
     tokens = 16 // 4 * 16
-    assert expected["reduce", "tensor"].most == 2 * tokens * 256 * (
-        3 * 4 + 2
-    )  # two sublayers of three layers, both ways; both tables
+    sums = 3 * 4 + 2  # two sublayers of three layers, both ways; both tables
+    assert expected["reduce", "tensor"].most == 2 * tokens * 256 * sums
     assert ("gather", "tensor") not in expected
 
 
